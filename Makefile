@@ -1,0 +1,51 @@
+# Every target sets up what it needs in .venv; all it asks of the machine is Python 3.11 (or newer), git and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+BENCH  := $(VENV)/.bench-installed
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
+
+.PHONY: help setup demo test lint bench lock docs clean
+.DEFAULT_GOAL := help
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## the virtual environment in .venv
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (found: $(PYTHON)). Set PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH): $(STAMP) requirements/bench.txt
+	$(PIP) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
+	@$(BIN)/sg-hybrid demo
+
+lint: $(STAMP)   ## ruff, strict types, layers, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/ci/check_contracts_governance.py
+
+test: lint       ## everything; green
+	$(BIN)/pytest
+
+bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
+	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)   ## regenerate docs/cli/*.txt
+	$(BIN)/python scripts/write_cli_docs.py
+
+lock:            ## recompile the hashed requirements (needs uv)
+	sh scripts/lock.sh
+
+clean:           ## remove what make made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Compile the hashed requirement files from pyproject.toml. The files name no index on purpose.
+set -eu
+compile() {
+    out=$1; shift
+    uv pip compile pyproject.toml "$@" --universal --python-version 3.11 --generate-hashes \
+        --no-header --no-emit-index-url --no-annotate --quiet --output-file "requirements/$out.txt"
+}
+compile worker --extra worker --extra ai
+compile dev --extra worker --extra ai --extra simulator --extra test --extra lint
+compile bench --extra worker --extra bench --constraint requirements/dev.txt

@@ -1,0 +1,17 @@
+"""Names and versions that other programs rely on. Nothing here changes within a major contract version."""
+
+from __future__ import annotations
+
+from typing import Final
+
+COACH_CONTRACT_VERSION: Final = "v1"
+"""Version of the coaching contract that every record, evaluation and assignment carries."""
+
+BUNDLE_VERSION: Final = "v1.1"
+"""Version that the worker writes into `manifest.json`."""
+
+MAX_SESSION_BYTES: Final = 1024 * 1024
+"""Largest `session.json` that is read, in bytes (1 MiB)."""
+
+CLIP_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+"""A clip id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or a digit (use fullmatch)."""

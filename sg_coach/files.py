@@ -1,0 +1,284 @@
+"""All blocking disk code of the product: reads that cannot be lured, writes that survive a crash.
+
+A `Folder` is an open directory. Everything happens relative to its descriptor (openat, renameat), so a path that
+somebody swaps for a symlink in between leads nowhere else. The order of system calls is the contract of this module:
+
+    durable write   temporary (O_CREAT|O_EXCL|O_NOFOLLOW) → write → fsync → rename → fsync(folder)
+    visible write   the same without the two fsyncs; `settle` does them afterwards
+    durable move    rename → fsync(both folders)
+
+Functions here block; an event loop calls each of them in one thread hop and never cancels it half-way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import itertools
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from .errors import InvalidInput, LockTimeout, UnsafePath
+
+PRIVATE: Final = 0o600
+"""Mode of files in the queue."""
+
+SHARED: Final = 0o644
+"""Mode of files in a bundle: other programs of the player read them."""
+
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_TEMPORARY: Final = re.compile(r"\..+\.\d+-\d+\.tmp")
+_LOCK_PAUSE_S: Final = (0.0005, 0.01)
+
+_serial = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A file that readers see already but that a power cut could still take: hand it to `Folder.settle`."""
+
+    name: str
+    data: bytes
+    mode: int
+    fd: int
+
+
+class Folder:
+    """An open directory; use it as a context manager."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open `path`. Raises UnsafePath if it is a symlink or no folder, FileNotFoundError if it is not there."""
+        try:
+            return cls(path, os.open(path, _OPEN_FOLDER))
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                raise UnsafePath(f"{path}: not a folder (a file or a symlink stands there)") from error
+            raise
+
+    @classmethod
+    def make_private(cls, path: Path) -> Self:
+        """Create `path` (mode 0700 whatever the umask) if needed and open it.
+
+        Raises UnsafePath if it belongs to somebody else or others may write to it.
+        """
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True, mode=0o700)
+            path.chmod(0o700)
+        folder = cls.open(path)
+        status = os.fstat(folder.fd)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            folder.close()
+            raise UnsafePath(
+                f"{path}: owned by another user or writable by others; chmod 700 it or use another folder"
+            )
+        if stat.S_IMODE(status.st_mode) != 0o700:
+            os.fchmod(folder.fd, 0o700)
+        return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    # Looking
+
+    def names(self) -> list[str]:
+        """Names in the folder, unsorted."""
+        return os.listdir(self.fd)
+
+    def status(self, name: str) -> os.stat_result | None:
+        """Status of an entry itself (a symlink is not followed), or None if it is not there."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def exists(self, name: str) -> bool:
+        return self.status(name) is not None
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Return the content of a plain file.
+
+        Raises UnsafePath for a symlink, FIFO, device, folder or a file with several hard links, InvalidInput for one
+        larger than `max_bytes`, FileNotFoundError if it is not there.
+        """
+        try:
+            fd = os.open(name, _OPEN_READ, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise UnsafePath(
+                    f"{self.path / name}: not a plain file (symlink, socket or device)"
+                ) from error
+            raise
+        try:
+            return _read_plain(fd, self.path / name, max_bytes)
+        finally:
+            os.close(fd)
+
+    def read_if_there(self, name: str, max_bytes: int) -> bytes | None:
+        """`read`, or None if the file is not there."""
+        try:
+            return self.read(name, max_bytes)
+        except FileNotFoundError:
+            return None
+
+    # Writing
+
+    def write(self, name: str, data: bytes, *, mode: int = SHARED, durable: bool = True) -> None:
+        """Write a whole file under `name` or none at all; when it returns, it survives a power cut (if `durable`).
+
+        A failed fsync is final for its file: the temporary is removed, the content written once more from memory.
+        """
+        try:
+            self._write(name, data, mode, durable)
+        except OSError as error:
+            if not (durable and error.errno == errno.EIO):
+                raise
+            self._write(name, data, mode, durable)
+
+    def _write(self, name: str, data: bytes, mode: int, durable: bool) -> None:
+        temporary, fd = self._new(name, data, mode)
+        try:
+            if durable:
+                os.fsync(fd)
+            os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            self.unlink(temporary)
+            raise
+        finally:
+            os.close(fd)
+        if durable:
+            self.sync()
+
+    def write_visible(self, name: str, data: bytes, *, mode: int = SHARED) -> Unsettled:
+        """Make a whole file visible under `name` without waiting for the disk."""
+        temporary, fd = self._new(name, data, mode)
+        try:
+            os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            os.close(fd)
+            self.unlink(temporary)
+            raise
+        return Unsettled(name, data, mode, fd)
+
+    def settle(self, file: Unsettled) -> None:
+        """Make a visible file durable. Closes its descriptor; call it once."""
+        try:
+            os.fsync(file.fd)
+        except OSError:
+            os.close(file.fd)
+            self._write(file.name, file.data, file.mode, True)
+        else:
+            os.close(file.fd)
+            self.sync()
+
+    def _new(self, name: str, data: bytes, mode: int) -> tuple[str, int]:
+        temporary = f".{name}.{os.getpid()}-{next(_serial)}.tmp"
+        fd = os.open(temporary, _OPEN_NEW, mode, dir_fd=self.fd)
+        try:
+            if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+                os.fchmod(fd, mode)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+        except BaseException:
+            os.close(fd)
+            self.unlink(temporary)
+            raise
+        return temporary, fd
+
+    def move(self, name: str, target: Folder, new_name: str | None = None) -> None:
+        """Rename an entry into `target`, durably. Raises FileNotFoundError if somebody else was faster."""
+        os.rename(name, new_name or name, src_dir_fd=self.fd, dst_dir_fd=target.fd)
+        target.sync()
+        self.sync()
+
+    def unlink(self, name: str) -> bool:
+        """Remove a file; return whether it was there."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def sync(self) -> None:
+        """Make renames and removals in this folder durable."""
+        os.fsync(self.fd)
+
+    def remove_stale_temporaries(self) -> int:
+        """Remove what a dead process left. Call it only while nobody else writes here (under `lock`)."""
+        return sum(self.unlink(name) for name in self.names() if _TEMPORARY.fullmatch(name))
+
+    # Excluding others
+
+    @contextlib.contextmanager
+    def lock(self, timeout_s: float = 5.0) -> Iterator[None]:
+        """Hold the folder's lock (flock on the folder itself: no lock file that a verifier could trip over).
+
+        Threads and processes exclude each other. The kernel frees it when the holder dies. Raises LockTimeout.
+        """
+        fd = os.open(".", _OPEN_FOLDER, dir_fd=self.fd)
+        try:
+            _wait_for_lock(fd, self.path, timeout_s)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _wait_for_lock(fd: int, path: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    pause, longest = _LOCK_PAUSE_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise LockTimeout(
+                    f"{path}: locked by another process for more than {timeout_s:g} s"
+                ) from error
+            time.sleep(pause)
+            pause = min(pause * 2, longest)
+        else:
+            return
+
+
+def _read_plain(fd: int, path: Path, max_bytes: int) -> bytes:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafePath(f"{path}: not a plain file (folder, FIFO or device)")
+    if status.st_nlink > 1:
+        raise UnsafePath(f"{path}: the file has {status.st_nlink} names (hard links); copy it instead")
+    if status.st_size > max_bytes:
+        raise InvalidInput(f"too large: {status.st_size} bytes, the limit is {max_bytes}", source=path.name)
+    data = os.read(fd, status.st_size + 1)
+    while len(data) <= max_bytes and (more := os.read(fd, 65536)):
+        data += more
+    if len(data) > max_bytes:
+        raise InvalidInput(f"too large: more than {max_bytes} bytes", source=path.name)
+    return data
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return `sha256:` and 64 lower-case hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()

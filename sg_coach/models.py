@@ -1,0 +1,240 @@
+"""The types of the coach: facts of a take, and the decisions made from them.
+
+All models are immutable values. Numbers are strict: `"5"` and `true` are refused where a number is meant, `5.0` is
+accepted for an integer (JSON does not tell them apart), NaN and infinities are refused. Unknown keys of a
+`SessionRecord` are ignored, so newer firmware can add facts; our own output types refuse them.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from .contract import CLIP_ID_PATTERN, COACH_CONTRACT_VERSION
+from .errors import InvalidInput
+from .timestamps import check_rfc3339, check_utc_text
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
+
+
+def _whole_number(value: object) -> object:
+    """JSON has one number type: 5.0 is the integer 5."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _canonical_uuid(value: object) -> object:
+    """Accept only the 8-4-4-4-12 form (any case); braces, URNs and bare hex are refused."""
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return UUID(value)
+    raise ValueError("not a UUID of the form 8-4-4-4-12 hexadecimal digits")
+
+
+def _safe_clip_id(value: object) -> object:
+    if isinstance(value, str) and _CLIP_ID.fullmatch(value):
+        return value
+    raise ValueError("a clip id is 1 to 128 of A-Z a-z 0-9 . _ - and starts with a letter or a digit")
+
+
+Int = Annotated[int, BeforeValidator(_whole_number), Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Ratio = Annotated[Number, Field(ge=0, le=1)]
+Milliseconds = Annotated[Number, Field(ge=0)]
+Uuid = Annotated[UUID, BeforeValidator(_canonical_uuid)]
+ClipId = Annotated[str, BeforeValidator(_safe_clip_id)]
+Rfc3339 = Annotated[str, BeforeValidator(check_rfc3339)]
+UtcText = Annotated[str, BeforeValidator(check_utc_text)]
+NotBlank = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+
+
+class Value(BaseModel):
+    """An immutable value that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProgramType(StrEnum):
+    """What was played over: a ztprog file, a ztex exercise, or live input."""
+
+    ZTPROG = "ztprog"
+    ZTEX = "ztex"
+    LIVE = "live"
+
+
+class Severity(StrEnum):
+    """How much a finding weighs; FAIL before WARN before INFO."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+class FindingCode(StrEnum):
+    """What a finding is about. Codes are only ever added."""
+
+    TIMING_P95_HIGH = "TIMING_P95_HIGH"
+    GRID_ADHERENCE_LOW = "GRID_ADHERENCE_LOW"
+    CLAVE_ALIGNMENT_LOW = "CLAVE_ALIGNMENT_LOW"
+    RUNTIME_UNDERRUN = "RUNTIME_UNDERRUN"
+    PANIC_USED = "PANIC_USED"
+
+
+class Focus(StrEnum):
+    """The one thing to work on next; the first focus tag."""
+
+    CLAVE_GRID = "clave_grid"
+    TIMING_STABILITY = "timing_stability"
+    SUBDIVISION_GRID = "subdivision_grid"
+    REALTIME_TUNING = "realtime_tuning"
+    REALTIME_SAFETY = "realtime_safety"
+    PROGRESS = "progress"
+
+
+class TakeResult(StrEnum):
+    """The verdict on one take."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    STRUGGLE = "struggle"
+    FAIL = "fail"
+
+
+Grade = Literal["A", "B", "C", "D", "F"]
+Meter = Literal["4/4", "2/4", "3/4", "5/4", "6/8", "12/8"]
+Density = Literal["sparse", "medium", "dense"]
+Syncopation = Literal["straight", "light", "heavy"]
+
+
+class ProgramRef(BaseModel):
+    """The program that was played over. `path` is relative to the player's library, if given."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: ProgramType
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    path: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+class SessionRecord(BaseModel):
+    """The facts of one take: measurements, never opinions, no raw events.
+
+    Errors are in ms against the grid, ratios are 0..1. `error_by_beat_ms` is the signed mean error of each beat of
+    the bar (late is positive), null for a beat with too few events. Raises pydantic.ValidationError; use
+    `session_from` for an error that names the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    session_id: Uuid
+    device_id: Annotated[str, StringConstraints(max_length=200)] | None = None
+    started_at: Rfc3339 | None = None
+    ended_at: Rfc3339 | None = None
+    program: ProgramRef
+    bpm: Annotated[Number, Field(gt=0)]
+    meter: Meter = "4/4"
+    grid: Annotated[Literal[8, 16], BeforeValidator(_whole_number)] = 16
+    bars: Annotated[Int, Field(ge=1)]
+    timing_mean_error_ms: Milliseconds
+    timing_p95_error_ms: Milliseconds
+    late_events: Annotated[Int, Field(ge=0)] = 0
+    total_events: Annotated[Int, Field(ge=0)]
+    notes_on_grid_ratio: Ratio
+    clave_hit_ratio: Ratio | None = None
+    panic_used: StrictBool = False
+    underrun_detected: StrictBool = False
+    coach_contract: Literal["v1"] = COACH_CONTRACT_VERSION
+    midi_contract: Annotated[str, StringConstraints(max_length=40)] | None = None
+    error_by_beat_ms: Annotated[tuple[Number | None, ...], Field(max_length=12)] | None = None
+
+    @model_validator(mode="after")
+    def _late_is_a_part_of_total(self) -> Self:
+        if self.late_events > self.total_events:
+            raise ValueError(
+                f"late_events ({self.late_events}) is more than total_events ({self.total_events})"
+            )
+        return self
+
+
+class CoachFinding(Value):
+    """One thing that the rules noticed. `evidence` holds the metric and the threshold that it crossed."""
+
+    code: FindingCode
+    severity: Severity
+    message: NotBlank
+    evidence: dict[str, Any]
+
+
+class CoachEvaluation(Value):
+    """What the rules say about one take. `findings` are in order of weight, the first one sets the focus."""
+
+    evaluation_id: Uuid
+    session_id: Uuid
+    coach_contract: Literal["v1"] = COACH_CONTRACT_VERSION
+    score_0_100: Annotated[Int, Field(ge=0, le=100)]
+    grade: Grade
+    primary_focus: Focus
+    findings: tuple[CoachFinding, ...]
+
+    @property
+    def focus_code(self) -> str:
+        """Code of the finding that the focus comes from, or `progress` when there is none."""
+        return str(self.findings[0].code) if self.findings else str(Focus.PROGRESS)
+
+
+class Decision(Value):
+    """What changes in the next clip."""
+
+    difficulty_delta: Annotated[Number, Field(ge=-0.1, le=0.1)]
+    tempo_delta_bpm: Annotated[Number, Field(ge=-10, le=10)]
+    density_bucket: Density
+    syncopation_bucket: Syncopation
+
+
+class CoachingDeterministic(Value):
+    """`clip.coach.json`: the authoritative coaching of one take (contract `coaching_deterministic_v1`)."""
+
+    schema_id: Literal["coaching_deterministic"] = "coaching_deterministic"
+    schema_version: Literal["v1"] = "v1"
+    session_id: Uuid
+    clip_id: Annotated[str, StringConstraints(min_length=1)]
+    created_at_utc: UtcText
+    score: Annotated[Number, Field(ge=0, le=100)]
+    take_result: TakeResult
+    policy_id: Annotated[str, StringConstraints(min_length=1)]
+    score_trend: Number | None = None
+    decision: Decision
+    coach_hint: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    rationale: str = ""
+
+
+def session_from(document: object, *, source: str = "session.json") -> SessionRecord:
+    """Return the SessionRecord that `document` (parsed JSON) holds.
+
+    Raises InvalidInput naming `source`, the field and the problem.
+    """
+    try:
+        return SessionRecord.model_validate(document)
+    except ValidationError as error:
+        raise first_problem(error, source) from error
+
+
+def first_problem(error: ValidationError, source: str) -> InvalidInput:
+    """Translate pydantic's report into one line about the first problem, without echoing large input."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    field = ".".join(str(part) for part in details[0]["loc"])
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return InvalidInput(details[0]["msg"].removeprefix("Value error, ") + more, source=source, field=field)

@@ -1,0 +1,91 @@
+"""What can go wrong in the worker.
+
+    HybridError
+    ├── ConfigError        a setting that cannot be used (exit 3)
+    ├── QueueHeld          another worker owns this queue (exit 4)
+    ├── BundleRefused      a bundle whose input cannot be used: becomes `clip.error.json` (exit 5)
+    ├── StaleTake          a newer take replaced the one that an addendum was meant for
+    └── AiError            a call that gave no usable reply; `kind` is what logs and metrics count
+        ├── AiUnreachable  offline, DNS, TLS, refused or broken connection (kind `unreachable`)
+        ├── AiTimeout      no complete reply inside the late window (kind `timeout`)
+        ├── AiBusy         429, 529 or 5xx after the retries (kind `busy`)
+        ├── AiRefused      4xx: key, model or request not accepted (kind `refused`); never retried
+        └── AiInvalid      an answer that is no usable coaching (kind `invalid`)
+
+`sg_coach.errors` covers input and disk paths; `OSError` is never wrapped.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HybridError(Exception):
+    """The worker could not do what was asked."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class ConfigError(HybridError):
+    """A setting cannot be used."""
+
+    exit_code = 3
+
+
+class QueueHeld(HybridError):
+    """Another worker owns this queue."""
+
+    exit_code = 4
+
+
+class BundleRefused(HybridError):
+    """The bundle's input cannot be used."""
+
+    exit_code = 5
+
+
+class StaleTake(HybridError):
+    """A newer take replaced this one."""
+
+
+class AiError(HybridError):
+    """The AI gave no usable reply."""
+
+    kind: ClassVar[str] = "error"
+
+
+class AiUnreachable(AiError):
+    """The AI service could not be reached."""
+
+    kind = "unreachable"
+
+
+class AiTimeout(AiError):
+    """The AI service did not answer in time."""
+
+    kind = "timeout"
+
+
+class AiBusy(AiError):
+    """The AI service is overloaded or limits our calls."""
+
+    kind = "busy"
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AiRefused(AiError):
+    """The AI service does not accept the request."""
+
+    kind = "refused"
+
+
+class AiInvalid(AiError):
+    """The AI's answer is no usable coaching."""
+
+    kind = "invalid"

@@ -1,0 +1,109 @@
+"""The edges of the worker as it sees them. Policy and races know only these; `compose` brings the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from .models import AiAddendum, AiReply, Coached, CoachRequest, Origin, Query, ReplyContext, Take
+
+
+class Clock(Protocol):
+    """Three clocks, because they fail in different ways."""
+
+    def monotonic(self) -> float:
+        """Seconds; for races and deadlines."""
+        ...
+
+    def boottime(self) -> float:
+        """Seconds that also pass while the machine is suspended; for the age of waiting replies."""
+        ...
+
+    def now(self) -> datetime:
+        """Wall clock, UTC; for what people read. May step, may start in 1970."""
+        ...
+
+
+class AiCoach(Protocol):
+    """One provider of AI coaching."""
+
+    async def ask(self, request: CoachRequest) -> AiReply:
+        """Return a valid reply, after retries if need be. Raises AiError. Bounded by the caller's scope."""
+        ...
+
+
+class Bundles(Protocol):
+    """Bundle folders. Every method is one thread hop; a symlink, a vanished folder, a full disk raise."""
+
+    async def emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
+        """Read the take, let `decide` decide, make `clip.coach.json` visible.
+
+        Raises BundleRefused (after writing `clip.error.json`), UnsafePath, OSError.
+        """
+        ...
+
+    async def settle(self, coached: Coached) -> None:
+        """Make the coach file durable and list it in the manifest."""
+        ...
+
+    async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:
+        """Add an in-time reply: file, then manifest, durable. Raises StaleTake if a newer take is there."""
+        ...
+
+    async def attach_queued(self, coached: Coached, addendum: bytes) -> None:
+        """Add an earlier clip's reply: file, then manifest, durable. Raises StaleTake if a newer take is there."""
+        ...
+
+
+class Claim(Protocol):
+    """A waiting reply that is ours: it is in `claimed/` and nobody else can apply it."""
+
+    @property
+    def context(self) -> ReplyContext: ...
+
+    @property
+    def document(self) -> bytes:
+        """The entry's bytes."""
+        ...
+
+
+class Spool(Protocol):
+    """Late replies. Every state is a folder."""
+
+    async def put(self, addendum: AiAddendum, context: ReplyContext) -> None:
+        """Keep a late reply, durably. Raises OSError if it could not."""
+        ...
+
+    async def claim(self, query: Query, target: Path) -> Claim | None:
+        """Take the newest relevant reply out of `pending/` for the bundle `target`, or None."""
+        ...
+
+    async def finish(self, claim: Claim) -> None:
+        """The claimed reply stands in its bundle: move it to `applied/`."""
+        ...
+
+    async def give_back(self, claim: Claim) -> None:
+        """The claimed reply could not be applied: it waits again (and expires as if nothing had happened)."""
+        ...
+
+
+class Intake(Protocol):
+    """Where new takes come from."""
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Path]]]:
+        """Batches of bundle folders that hold a `session.json` to look at, in playing order.
+
+        Batches of a start-up scan come first; a folder may come again although nothing in it is new.
+        """
+        ...
+
+
+class Gate(Protocol):
+    """Whether the AI may be used at this moment."""
+
+    def status(self) -> tuple[bool, str]:
+        """(allowed, why). Cheap enough to be asked at every decision."""
+        ...
