@@ -83,9 +83,7 @@ class Folder:
         status = os.fstat(folder.fd)
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             folder.close()
-            raise UnsafePath(
-                f"{path}: owned by another user or writable by others; chmod 700 it or use another folder"
-            )
+            raise UnsafePath(f"{path}: owned by another user or writable by others; chmod 700 it or use another folder")
         if stat.S_IMODE(status.st_mode) != 0o700:
             os.fchmod(folder.fd, 0o700)
         return folder
@@ -127,9 +125,7 @@ class Folder:
             fd = os.open(name, _OPEN_READ, dir_fd=self.fd)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise UnsafePath(
-                    f"{self.path / name}: not a plain file (symlink, socket or device)"
-                ) from error
+                raise UnsafePath(f"{self.path / name}: not a plain file (symlink, socket or device)") from error
             raise
         try:
             return _read_plain(fd, self.path / name, max_bytes)
@@ -254,9 +250,7 @@ def _wait_for_lock(fd: int, path: Path, timeout_s: float) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
-                raise LockTimeout(
-                    f"{path}: locked by another process for more than {timeout_s:g} s"
-                ) from error
+                raise LockTimeout(f"{path}: locked by another process for more than {timeout_s:g} s") from error
             time.sleep(pause)
             pause = min(pause * 2, longest)
         else:

@@ -163,9 +163,7 @@ class SessionRecord(BaseModel):
     @model_validator(mode="after")
     def _late_is_a_part_of_total(self) -> Self:
         if self.late_events > self.total_events:
-            raise ValueError(
-                f"late_events ({self.late_events}) is more than total_events ({self.total_events})"
-            )
+            raise ValueError(f"late_events ({self.late_events}) is more than total_events ({self.total_events})")
         return self
 
 

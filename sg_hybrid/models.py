@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from sg_coach.models import (
     CoachEvaluation,
@@ -17,7 +17,6 @@ from sg_coach.models import (
     Ratio,
     Rfc3339,
     SessionRecord,
-    StrictBool,
     Value,
 )
 
