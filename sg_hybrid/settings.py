@@ -1,0 +1,276 @@
+"""Every setting of the worker, and the only reader of the environment and of the config file.
+
+A value is taken from the first that has it: command-line flag, environment, config file, default. An empty variable
+counts as unset. The config file is TOML with the field names as keys; it is the one that `SG_HYBRID_CONFIG` names, else
+`$XDG_CONFIG_HOME/sg-hybrid/config.toml`, else `~/.config/sg-hybrid/config.toml`.
+
+    field               variable                   default
+    ------------------  -------------------------  ---------------------------
+    ai_enabled          AI_COACH_ENABLED           false
+    reply_deadline_ms   AI_COACH_DEADLINE_MS       500
+    give_up_after_s     AI_COACH_LATE_WINDOW_S     30
+    spool_ttl_s         AI_COACH_QUEUE_TTL_S       300
+    applied_keep_days   AI_COACH_APPLIED_KEEP_DAYS 30
+    ai_model            AI_COACH_MODEL             claude-haiku-5-5
+    anthropic_api_key   ANTHROPIC_API_KEY          not set
+    anthropic_base_url  ANTHROPIC_BASE_URL         https://api.anthropic.com
+    queue_dir           SG_COACH_QUEUE_DIR         ~/.sg-coach-queue
+    bundle_roots        SG_BUNDLE_ROOTS            ~/Downloads/sg-bundles
+    grace_s             AI_COACH_GRACE_S           5
+    sweep_interval_s    AI_COACH_SWEEP_S           5
+    rescan_interval_s   SG_RESCAN_S                60
+    watcher             SG_WATCHER                 auto
+    max_open_calls      AI_COACH_MAX_OPEN_CALLS    64
+    log_format          SG_LOG_FORMAT              auto
+    log_level           SG_LOG_LEVEL               info
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from .config_file import did_you_mean, find_config, read_config
+from .errors import ConfigError
+
+_ON: Final = ("true", "1", "yes", "on")
+_OFF: Final = ("false", "0", "no", "off")
+_MODEL: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$"
+_KEY: Final = re.compile(r"[!-~]{1,512}")
+_SECRET: Final = "anthropic_api_key"  # noqa: S105 - the name of a field
+_SHOWN: Final = 80
+"""Longest part of a refused value that a message quotes, in characters."""
+
+
+def _switch(value: object) -> object:
+    text = str(value).strip().lower()
+    if text not in _ON + _OFF:
+        raise ValueError("neither on nor off")
+    return text in _ON
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a switch, not a number")  # noqa: TRY004 - pydantic turns ValueError into its report
+    return value
+
+
+def _choice(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _key(value: object) -> object:
+    if value is None:
+        return None
+    text = (value.get_secret_value() if isinstance(value, SecretStr) else str(value)).strip()
+    if not _KEY.fullmatch(text):
+        raise ValueError("the key holds blanks, control or non-ASCII characters, or is too long")
+    return SecretStr(text)
+
+
+def _url(value: object) -> object:
+    text = value.strip().rstrip("/") if isinstance(value, str) else ""
+    parts = urlsplit(text)  # raises ValueError for a broken IPv6 host
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+        raise ValueError("no http(s) address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("the address may not hold a user, a query or a fragment")
+    return text
+
+
+def _folder(value: object, info: ValidationInfo) -> Path:
+    text = os.fspath(value) if isinstance(value, str | Path) else ""
+    if not text.strip() or "\0" in text:
+        raise ValueError("no usable path")
+    head, slash, rest = text.partition("/")
+    if head == "~":
+        text = f"{_home(info)}{slash}{rest}"
+    elif head.startswith("~"):
+        raise ValueError("another user's home is not looked up")
+    return Path(text).absolute()
+
+
+def _folders(value: object, info: ValidationInfo) -> tuple[Path, ...]:
+    parts = value.split(os.pathsep) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError("no list of folders")  # noqa: TRY004 - pydantic turns ValueError into its report
+    folders = dict.fromkeys(_folder(part, info) for part in parts if part != "")
+    if not folders:
+        raise ValueError("names no folder")
+    return tuple(folders)
+
+
+def _home(info: ValidationInfo) -> str:
+    environ = os.environ if info.context is None else info.context["environ"]  # noqa: TID251 - the only reader
+    home = str(environ.get("HOME", ""))
+    if not home.startswith("/"):
+        variable = VARIABLES[info.field_name or ""]
+        raise ConfigError(f"HOME is not set, and {info.field_name} needs it; set HOME, or {variable} to a folder")
+    return home
+
+
+def _setting(variable: str, default: object, takes: str, **limits: Any) -> Any:
+    """Declare a field: the variable that sets it, and (for messages) what it takes."""
+    return Field(default, description=takes, json_schema_extra={"variable": variable}, **limits)
+
+
+OnOff = Annotated[bool, BeforeValidator(_switch)]
+Whole = Annotated[int, BeforeValidator(_number)]
+Seconds = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_MODEL)]
+Key = Annotated[SecretStr | None, BeforeValidator(_key)]
+Url = Annotated[str, BeforeValidator(_url)]
+FolderPath = Annotated[Path, BeforeValidator(_folder)]
+FolderPaths = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
+Watcher = Annotated[Literal["auto", "inotify", "portable"], BeforeValidator(_choice)]
+LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_choice)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_choice)]
+
+
+class Settings(BaseModel):
+    """The settings, checked. `Settings.from_env` is how a program gets them; keywords are for users of the library."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+    ai_enabled: OnOff = _setting("AI_COACH_ENABLED", False, "true or false (also 1/0, yes/no, on/off)")
+    reply_deadline_ms: Whole = _setting("AI_COACH_DEADLINE_MS", 500, "whole milliseconds, 1 to 60000", ge=1, le=60_000)
+    give_up_after_s: Seconds = _setting("AI_COACH_LATE_WINDOW_S", 30.0, "seconds, up to 600", gt=0, le=600)
+    spool_ttl_s: Seconds = _setting("AI_COACH_QUEUE_TTL_S", 300.0, "seconds, up to 86400 (a day)", gt=0, le=86_400)
+    applied_keep_days: Whole = _setting("AI_COACH_APPLIED_KEEP_DAYS", 30, "whole days, 0 to 3650", ge=0, le=3650)
+    ai_model: Name = _setting("AI_COACH_MODEL", "claude-haiku-5-5", "a model name of A-Z a-z 0-9 . _ : / @ -")
+    anthropic_api_key: Key = _setting("ANTHROPIC_API_KEY", None, "the key as the provider shows it")
+    anthropic_base_url: Url = _setting("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "an http or https address")
+    queue_dir: FolderPath = _setting("SG_COACH_QUEUE_DIR", "~/.sg-coach-queue", "a folder, absolute or below ~")
+    bundle_roots: FolderPaths = _setting(
+        "SG_BUNDLE_ROOTS", "~/Downloads/sg-bundles", f"folders, absolute or below ~, separated by {os.pathsep!r}"
+    )
+    grace_s: Seconds = _setting("AI_COACH_GRACE_S", 5.0, "seconds, 0 to 300", ge=0, le=300)
+    sweep_interval_s: Seconds = _setting("AI_COACH_SWEEP_S", 5.0, "seconds, 0.01 to 3600", ge=0.01, le=3600)
+    rescan_interval_s: Seconds = _setting("SG_RESCAN_S", 60.0, "seconds, 0.01 to 86400", ge=0.01, le=86_400)
+    watcher: Watcher = _setting("SG_WATCHER", "auto", "auto, inotify or portable")
+    max_open_calls: Whole = _setting("AI_COACH_MAX_OPEN_CALLS", 64, "a whole number, 1 to 1024", ge=1, le=1024)
+    log_format: LogFormat = _setting("SG_LOG_FORMAT", "auto", "auto, console or json")
+    log_level: LogLevel = _setting("SG_LOG_LEVEL", "info", "debug, info, warning or error")
+
+    origins: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    """Where each field that is not a default came from: `flag`, `environment` or `file …`."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.give_up_after_s * 1000 < self.reply_deadline_ms:
+            raise ValueError(
+                f"AI_COACH_LATE_WINDOW_S ({self.give_up_after_s:g} s) ends before AI_COACH_DEADLINE_MS "
+                f"({self.reply_deadline_ms} ms); make it longer"
+            )
+        if self.queue_dir in self.bundle_roots:
+            raise ValueError(f"SG_COACH_QUEUE_DIR and SG_BUNDLE_ROOTS both name {self.queue_dir}; use two folders")
+        return self
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str],
+        *,
+        flags: Mapping[str, object] = MappingProxyType({}),
+        config_file: Path | None = None,
+    ) -> Self:
+        """Return the settings of these sources. `flags` are by field name (None: not given).
+
+        `config_file` comes before `SG_HYBRID_CONFIG`. Raises ConfigError, naming the source, the value and the choices.
+        """
+        values, origins = _layered(environ, flags, config_file)
+        try:
+            return cls.model_validate({**values, "origins": origins}, context={"environ": environ})
+        except ValidationError as error:
+            raise _explain(error, values, origins) from None
+
+
+VARIABLES: Final[Mapping[str, str]] = {
+    name: str(field.json_schema_extra["variable"])
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.json_schema_extra, dict)
+}
+"""The environment variable of each field."""
+
+
+class Row(NamedTuple):
+    """One line of `sg-hybrid config show`."""
+
+    field: str
+    variable: str
+    value: str
+    origin: str
+
+
+def load_settings(flags: Mapping[str, object] = MappingProxyType({}), config_file: Path | None = None) -> Settings:
+    """Return the settings of this process. Raises ConfigError."""
+    return Settings.from_env(os.environ, flags=flags, config_file=config_file)  # noqa: TID251 - the only reader
+
+
+def describe(settings: Settings) -> list[Row]:
+    """Return a row a field, in the order of the table above; secrets are not shown."""
+    return [
+        Row(name, variable, _shown(getattr(settings, name)), settings.origins.get(name, "default"))
+        for name, variable in VARIABLES.items()
+    ]
+
+
+def _layered(
+    environ: Mapping[str, str], flags: Mapping[str, object], config_file: Path | None
+) -> tuple[dict[str, object], dict[str, str]]:
+    """The values that somebody gave, the strongest source of each, and which source that was."""
+    path = find_config(environ, config_file)
+    layers: dict[str, Mapping[str, object]] = {
+        f"file {path}": read_config(path, VARIABLES, _SECRET) if path else {},
+        "environment": {name: environ[variable] for name, variable in VARIABLES.items() if variable in environ},
+        "flag": {name: value for name, value in flags.items() if value is not None},
+    }
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers.items():
+        given = {name: value for name, value in layer.items() if not (isinstance(value, str) and not value.strip())}
+        values |= given
+        origins |= dict.fromkeys(given, origin)
+    return values, origins
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, SecretStr):
+        return "set (hidden)"
+    if isinstance(value, tuple):
+        return os.pathsep.join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _explain(error: ValidationError, values: Mapping[str, object], origins: Mapping[str, str]) -> ConfigError:
+    """Translate pydantic's report: the source, the value (unless secret), the problem, what it takes."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    problem = first["msg"].removeprefix("Value error, ")
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if name not in VARIABLES:
+        return ConfigError(f"{name}: no such setting; {did_you_mean(name, VARIABLES)}" if name else problem)
+    origin = origins.get(name, "default")
+    where = {"flag": f"option {name}", "environment": VARIABLES[name]}.get(origin, f"{origin}: {name}")
+    value = "" if name == _SECRET else f" is {str(values.get(name))[:_SHOWN]!r}"
+    return ConfigError(f"{where}{value}: {problem}; it takes {Settings.model_fields[name].description}")

@@ -1,0 +1,185 @@
+"""Where a setting comes from, what it takes, and what a person is told who got it wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from sg_hybrid import settings as module
+from sg_hybrid.errors import ConfigError
+from sg_hybrid.settings import VARIABLES, Settings, describe
+
+HOME = {"HOME": "/home/player"}
+
+
+def read(**environ: str) -> Settings:
+    return Settings.from_env(HOME | environ)
+
+
+def refusal(**environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(**environ)
+    return str(caught.value)
+
+
+def test_defaults() -> None:
+    settings = read()
+    assert settings.ai_enabled is False
+    assert settings.reply_deadline_ms == 500
+    assert settings.give_up_after_s == 30
+    assert settings.spool_ttl_s == 300
+    assert settings.ai_model == "claude-haiku-5-5"
+    assert settings.anthropic_api_key is None
+    assert settings.anthropic_base_url == "https://api.anthropic.com"
+    assert settings.queue_dir == Path("/home/player/.sg-coach-queue")
+    assert settings.bundle_roots == (Path("/home/player/Downloads/sg-bundles"),)
+
+
+def test_the_table_in_the_docstring_is_the_truth() -> None:
+    rows = re.findall(r"^    (\w+) +([A-Z][A-Z_]+) +(\S.*)$", module.__doc__ or "", re.MULTILINE)
+    shown = [(row.field, row.variable, row.value.replace(HOME["HOME"], "~")) for row in describe(read())]
+    assert rows == shown
+
+
+@pytest.mark.parametrize("text", ["true", "True ", "1", "YES", " on\n", "tRuE"])
+def test_switch_on(text: str) -> None:
+    assert read(AI_COACH_ENABLED=text).ai_enabled is True
+
+
+@pytest.mark.parametrize("text", ["false", "0", "No", "OFF ", "", "   "])
+def test_switch_off(text: str) -> None:
+    assert read(AI_COACH_ENABLED=text).ai_enabled is False
+
+
+@given(st.text(max_size=20).filter(lambda text: text.strip()))
+def test_switch_is_one_of_its_words_or_refused(text: str) -> None:
+    if text.strip().lower() in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+        read(AI_COACH_ENABLED=text)
+    else:
+        assert refusal(AI_COACH_ENABLED=text).startswith("AI_COACH_ENABLED is ")
+
+
+def test_refusal_names_variable_value_and_choices() -> None:
+    assert refusal(AI_COACH_ENABLED="maybe") == (
+        "AI_COACH_ENABLED is 'maybe': neither on nor off; it takes true or false (also 1/0, yes/no, on/off)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AI_COACH_DEADLINE_MS", "0"),
+        ("AI_COACH_DEADLINE_MS", "499.5"),
+        ("AI_COACH_DEADLINE_MS", "soon"),
+        ("AI_COACH_LATE_WINDOW_S", "nan"),
+        ("AI_COACH_LATE_WINDOW_S", "-1"),
+        ("AI_COACH_QUEUE_TTL_S", "inf"),
+        ("AI_COACH_APPLIED_KEEP_DAYS", "-1"),
+        ("AI_COACH_MODEL", "claude; rm -rf"),
+        ("ANTHROPIC_BASE_URL", "ftp://example.org"),
+        ("ANTHROPIC_BASE_URL", "https://user:secret@example.org"),
+        ("ANTHROPIC_BASE_URL", "https://[::1"),
+        ("SG_COACH_QUEUE_DIR", "~root/queue"),
+        ("SG_BUNDLE_ROOTS", os.pathsep),
+        ("SG_WATCHER", "dnotify"),
+        ("SG_LOG_FORMAT", "xml"),
+        ("SG_LOG_LEVEL", "loud"),
+        ("AI_COACH_MAX_OPEN_CALLS", "0"),
+    ],
+)
+def test_unusable_value_is_refused_by_name(variable: str, value: str) -> None:
+    message = refusal(**{variable: value})
+    assert message.startswith(f"{variable} is {value!r}: ")
+    assert "it takes" in message
+
+
+def test_numbers_and_words_may_have_blanks_around() -> None:
+    settings = read(AI_COACH_DEADLINE_MS=" 250 ", AI_COACH_SWEEP_S="0.5\n", SG_WATCHER=" Portable ")
+    assert (settings.reply_deadline_ms, settings.sweep_interval_s, settings.watcher) == (250, 0.5, "portable")
+
+
+def test_late_window_may_not_end_before_the_deadline() -> None:
+    assert "AI_COACH_LATE_WINDOW_S (0.4 s) ends before AI_COACH_DEADLINE_MS (500 ms)" in refusal(
+        AI_COACH_LATE_WINDOW_S="0.4"
+    )
+    assert read(AI_COACH_LATE_WINDOW_S="0.5").give_up_after_s == 0.5
+
+
+def test_queue_and_bundles_are_different_folders() -> None:
+    assert "use two folders" in refusal(SG_COACH_QUEUE_DIR="/data", SG_BUNDLE_ROOTS="/data")
+
+
+def test_several_bundle_roots() -> None:
+    text = os.pathsep.join(["~/a", "", "/b", "/b"])
+    assert read(SG_BUNDLE_ROOTS=text).bundle_roots == (Path("/home/player/a"), Path("/b"))
+
+
+def test_flag_beats_environment() -> None:
+    environ = HOME | {"AI_COACH_DEADLINE_MS": "250", "SG_COACH_QUEUE_DIR": "/queue"}
+    settings = Settings.from_env(environ, flags={"reply_deadline_ms": 100, "queue_dir": None})
+    assert (settings.reply_deadline_ms, settings.queue_dir) == (100, Path("/queue"))
+    assert settings.origins == {"reply_deadline_ms": "flag", "queue_dir": "environment"}
+
+
+def test_unknown_flag_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"queue_dri: no such setting; did you mean queue_dir\?"):
+        Settings.from_env(HOME, flags={"queue_dri": "/x"})
+
+
+def test_home_is_not_needed_where_nothing_stands_in_it() -> None:
+    full = {"SG_COACH_QUEUE_DIR": "/queue", "SG_BUNDLE_ROOTS": "/bundles"}
+    assert Settings.from_env(full).queue_dir == Path("/queue")
+    assert Settings.from_env(full | {"HOME": ""}).bundle_roots == (Path("/bundles"),)
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({}, "SG_COACH_QUEUE_DIR"),
+        ({"HOME": "relative"}, "SG_COACH_QUEUE_DIR"),
+        ({"SG_COACH_QUEUE_DIR": "/queue"}, "SG_BUNDLE_ROOTS"),
+        ({"SG_COACH_QUEUE_DIR": "/queue", "SG_BUNDLE_ROOTS": "~/x"}, "SG_BUNDLE_ROOTS"),
+    ],
+)
+def test_missing_home_is_named_with_the_way_out(environ: dict[str, str], variable: str) -> None:
+    with pytest.raises(ConfigError, match=f"HOME is not set, and .* needs it; set HOME, or {variable} to a folder"):
+        Settings.from_env(environ)
+
+
+def test_key_is_never_shown() -> None:
+    settings = read(ANTHROPIC_API_KEY="sk-ant-very-secret\n")
+    assert settings.anthropic_api_key is not None
+    assert settings.anthropic_api_key.get_secret_value() == "sk-ant-very-secret"
+    shown = f"{settings!r} {settings} {describe(settings)} {settings.model_dump_json()}"
+    assert "very-secret" not in shown
+    assert ("anthropic_api_key", "ANTHROPIC_API_KEY", "set (hidden)", "environment") in describe(settings)
+
+
+@pytest.mark.parametrize("key", ["sk-ant-very\nsecret", "sk-ant-very secret", "sk-ant-very-sécret", "very-secret" * 99])
+def test_unusable_key_is_refused_without_showing_it(key: str) -> None:
+    message = refusal(ANTHROPIC_API_KEY=key)
+    assert "ANTHROPIC_API_KEY" in message
+    assert "cret" not in message
+
+
+def test_keywords_work_for_users_of_the_library() -> None:
+    settings = Settings(ai_enabled=True, queue_dir=Path("/queue"), bundle_roots=(Path("/bundles"),))
+    assert (settings.ai_enabled, settings.queue_dir, settings.origins) == (True, Path("/queue"), {})
+    with pytest.raises(ValidationError):
+        Settings(reply_deadline_ms=-1, queue_dir=Path("/queue"), bundle_roots=(Path("/bundles"),))
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        read().ai_enabled = True
+
+
+def test_every_field_has_its_variable() -> None:
+    assert set(VARIABLES) == set(Settings.model_fields) - {"origins"}
+    assert len(set(VARIABLES.values())) == len(VARIABLES)
