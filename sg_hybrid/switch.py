@@ -1,0 +1,106 @@
+"""Whether the AI may be used now: `control.json` in the queue root over `AI_COACH_ENABLED`.
+
+`{"ai": "on" | "off" | "auto", "set_at_utc": …}`; `auto`, and no file at all, leave it to the setting. The file is
+looked at on every question (one `lstat`) and parsed only when it is another one than last time, so that a running
+worker obeys `sg-hybrid ai off` at once. A file that cannot be used decides nothing: the setting holds, `why` says so.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from sg_coach.errors import CoachError, InvalidInput
+from sg_coach.files import PRIVATE, Folder
+from sg_coach.jsontext import parse_json_object, to_json_bytes
+from sg_coach.timestamps import utc_text
+
+from .models import AiState
+from .settings import Settings
+
+CONTROL_FILE: Final = "control.json"
+MAX_CONTROL_BYTES: Final = 4096
+
+Mode = Literal["on", "off", "auto"]
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+
+
+class Switch:
+    """The switch as one worker sees it (implements `ports.Gate`). Costs a few microseconds a question."""
+
+    def __init__(self, queue_dir: Path, settings: Settings) -> None:
+        self._folder = queue_dir
+        self._file = str(queue_dir / CONTROL_FILE)
+        self._setting = settings.ai_enabled
+        self._setting_origin = settings.origins.get("ai_enabled", "default")
+        self._key_present = settings.anthropic_api_key is not None
+        self._seen: object = ()
+        self._state = AiState(enabled=False, key_present=self._key_present, why="")
+
+    def state(self) -> AiState:
+        """Return what is in force now, and why as a sentence."""
+        seen = _signature(self._file)
+        if seen != self._seen:
+            self._state = self._decide()
+            self._seen = seen
+        return self._state
+
+    def _decide(self) -> AiState:
+        try:
+            mode = read_mode(self._folder)
+            doubt = ""
+        except (CoachError, OSError) as error:
+            mode, doubt = "auto", f" ({CONTROL_FILE} decides nothing: {error})"
+        if mode == "auto":
+            enabled = self._setting
+            why = f"The AI is {_word(enabled)}: AI_COACH_ENABLED, {self._setting_origin}{doubt}."
+        else:
+            enabled = mode == "on"
+            why = f"The AI is {mode}: switched {mode} with `sg-hybrid ai {mode}`."
+        if enabled and not self._key_present:
+            why += " No key: set ANTHROPIC_API_KEY."
+        return AiState(enabled=enabled, key_present=self._key_present, why=why)
+
+
+def read_mode(queue_dir: Path) -> Mode:
+    """Return what the control file says; `auto` if there is none.
+
+    Raises InvalidInput or UnsafePath (naming the file and the problem) or OSError if it cannot be used.
+    """
+    try:
+        with Folder.open(queue_dir) as folder:
+            raw = folder.read(CONTROL_FILE, MAX_CONTROL_BYTES)
+    except FileNotFoundError:
+        return "auto"
+    try:
+        return _mode(parse_json_object(raw))
+    except InvalidInput as error:
+        raise error.in_file(CONTROL_FILE) from None
+
+
+def set_mode(queue_dir: Path, mode: Mode, now: datetime) -> None:
+    """Write the control file, durably. Raises UnsafePath if the queue root is not ours alone, OSError."""
+    document = {"ai": _mode({"ai": mode}), "set_at_utc": utc_text(now)}
+    with Folder.make_private(queue_dir) as folder:
+        folder.write(CONTROL_FILE, to_json_bytes(document), mode=PRIVATE)
+
+
+def _mode(document: dict[str, object]) -> Mode:
+    for mode in MODES:
+        if document.get("ai") == mode:
+            return mode
+    raise InvalidInput(f"not one of {', '.join(MODES)}", field="ai", remedy="use `sg-hybrid ai on|off|auto`")
+
+
+def _signature(file: str) -> object:
+    try:
+        status = os.lstat(file)
+    except OSError as error:
+        return error.errno
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _word(enabled: bool) -> str:
+    return "on" if enabled else "off"
