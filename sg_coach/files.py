@@ -52,6 +52,10 @@ class Unsettled:
     mode: int
     fd: int
 
+    def close(self) -> None:
+        """Let go of it without settling: somebody replaced it, or its folder is gone."""
+        os.close(self.fd)
+
 
 class Folder:
     """An open directory; use it as a context manager."""
@@ -188,6 +192,11 @@ class Folder:
         else:
             os.close(file.fd)
             self.sync()
+
+    def is_still(self, file: Unsettled) -> bool:
+        """Whether the name still leads to that very file (nobody replaced it in between)."""
+        ours, there = os.fstat(file.fd), self.status(file.name)
+        return there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _new(self, name: str, data: bytes, mode: int) -> tuple[str, int]:
         temporary = f".{name}.{os.getpid()}-{next(_serial)}.tmp"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StrictBool, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_serializer
 
 from sg_coach.models import (
     CoachEvaluation,
@@ -40,12 +40,25 @@ AiStatus = Literal["not_requested", "success", "timeout", "error", "disabled"]
 Origin = Literal["live", "prepared"]
 
 
-class GrooveBreakdown(Value):
-    """Parts of the AI's groove score, each 0..1."""
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("a part that was not judged is left out, not null")
+    return value
 
-    timing: Ratio | None = None
-    dynamics: Ratio | None = None
-    feel: Ratio | None = None
+
+Part = Annotated[Ratio | None, BeforeValidator(_not_null)]
+
+
+class GrooveBreakdown(Value):
+    """Parts of the AI's groove score, each 0..1; a part that was not judged is left out."""
+
+    timing: Part = None
+    dynamics: Part = None
+    feel: Part = None
+
+    @model_serializer(mode="plain")
+    def _judged(self) -> dict[str, float]:
+        return {name: part for name, part in self if part is not None}
 
 
 class AiAddendum(Value):
@@ -95,6 +108,20 @@ class Take:
     take_id: str
     session: SessionRecord
     tags: Mapping[str, Any] = field(default_factory=dict)
+
+
+def program_key(session: SessionRecord) -> str:
+    """Name a take's program as `kind:name`."""
+    return f"{session.program.kind}:{session.program.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AiState:
+    """Whether the AI is in force at this moment, and why."""
+
+    enabled: bool
+    key_present: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

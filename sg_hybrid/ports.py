@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from .models import AiAddendum, AiReply, Coached, CoachRequest, Origin, Query, ReplyContext, Take
+from sg_coach.models import CoachingDeterministic
+
+from .models import AiAddendum, AiReply, AiState, Coached, CoachRequest, Origin, Query, ReplyContext, Take
 
 
 class Clock(Protocol):
@@ -57,6 +59,10 @@ class Bundles(Protocol):
         """Add an earlier clip's reply: file, then manifest, durable. Raises StaleTake if a newer take is there."""
         ...
 
+    async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
+        """Split a batch by the session that its takes belong to, keeping the order within each."""
+        ...
+
 
 class Claim(Protocol):
     """A waiting reply that is ours: it is in `claimed/` and nobody else can apply it."""
@@ -67,6 +73,10 @@ class Claim(Protocol):
     @property
     def document(self) -> bytes:
         """The entry's bytes."""
+        ...
+
+    def is_fresh(self) -> bool:
+        """Whether its time has not run out (a frozen process may wake up late)."""
         ...
 
 
@@ -90,6 +100,18 @@ class Spool(Protocol):
         ...
 
 
+class Scores(Protocol):
+    """The sessions' scores: what a trend is measured against."""
+
+    def place(self, take: Take, coach: Callable[[float | None], CoachingDeterministic]) -> CoachingDeterministic:
+        """Admit a take's score once; `coach` gets the average before it and decides. May block; runs in a thread."""
+        ...
+
+    def kick(self) -> None:
+        """Entries of the session index may wait to be written."""
+        ...
+
+
 class Intake(Protocol):
     """Where new takes come from."""
 
@@ -100,10 +122,14 @@ class Intake(Protocol):
         """
         ...
 
+    def forget(self, bundle: Path) -> None:
+        """The take could not be coached: bring it again at the next rescan."""
+        ...
+
 
 class Gate(Protocol):
     """Whether the AI may be used at this moment."""
 
-    def status(self) -> tuple[bool, str]:
-        """(allowed, why). Cheap enough to be asked at every decision."""
+    def state(self) -> AiState:
+        """What is in force now. Cheap enough to be asked at every decision."""
         ...

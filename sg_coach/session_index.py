@@ -1,0 +1,78 @@
+"""`session.index.json`: one entry a take and event, beside the clips of the day. Generator and worker both append.
+
+An append rewrites the file under the folder's lock (whole or not at all, durable), so no entry is ever lost or torn.
+A file in our own form is extended as text, without parsing what is there already.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from .errors import InvalidInput
+from .files import Folder
+from .jsontext import parse_json_object, to_json_bytes, to_json_text
+
+INDEX_FILE: Final = "session.index.json"
+MAX_INDEX_BYTES: Final = 256 * 1024 * 1024
+"""Largest index that is read, in bytes."""
+
+_HEAD: Final = b'{\n  "entries": [\n    {'
+_TAIL: Final = b"\n  ]\n}\n"
+
+
+def append_entries(day: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Append `entries` to the index in the folder `day`, durably.
+
+    An index that cannot be read is kept aside as `session.index.json.broken-N` and a new one is begun.
+    Raises OSError, LockTimeout.
+    """
+    with Folder.open(day) as folder, folder.lock():
+        try:
+            found = folder.read_if_there(INDEX_FILE, MAX_INDEX_BYTES)
+            data = _extended(found, entries)
+        except InvalidInput:
+            _set_aside(folder)
+            data = to_json_bytes({"entries": list(entries)})
+        folder.write(INDEX_FILE, data)
+
+
+def read_entries(day: Path) -> list[dict[str, Any]]:
+    """Return the entries of the index in `day`, oldest first; empty if there is none.
+
+    Raises InvalidInput naming the file if it cannot be read.
+    """
+    try:
+        with Folder.open(day) as folder:
+            found = folder.read_if_there(INDEX_FILE, MAX_INDEX_BYTES)
+    except FileNotFoundError:
+        return []
+    return [] if found is None else _entries(found)
+
+
+def _entries(data: bytes) -> list[dict[str, Any]]:
+    try:
+        entries = parse_json_object(data).get("entries")
+    except InvalidInput as error:
+        raise error.in_file(INDEX_FILE) from error
+    if not isinstance(entries, list):
+        raise InvalidInput("not a list", source=INDEX_FILE, field="entries")
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _extended(found: bytes | None, entries: Sequence[dict[str, Any]]) -> bytes:
+    if found is None:
+        return to_json_bytes({"entries": list(entries)})
+    if found.startswith(_HEAD) and found.endswith(_TAIL):
+        more = ",\n".join(textwrap.indent(to_json_text(entry).rstrip("\n"), "    ") for entry in entries)
+        return found[: -len(_TAIL)] + b",\n" + more.encode() + _TAIL
+    return to_json_bytes({**parse_json_object(found), "entries": [*_entries(found), *entries]})
+
+
+def _set_aside(folder: Folder) -> None:
+    number = 1
+    while folder.exists(f"{INDEX_FILE}.broken-{number}"):
+        number += 1
+    folder.move(INDEX_FILE, folder, f"{INDEX_FILE}.broken-{number}")

@@ -1,0 +1,273 @@
+"""Bundle folders on disk: the take in, the coaching files and their manifest out.
+
+Every change happens under the folder's lock, a file before the manifest that names it, so that at every instant each
+hash in the manifest matches its file. One method is one thread hop; the hint has threads of its own, so that no fsync
+of another clip stands before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from anyio import CapacityLimiter
+
+from sg_coach.contract import MAX_SESSION_BYTES
+from sg_coach.errors import CoachError, InvalidInput, UnsafePath
+from sg_coach.files import Folder, Unsettled, sha256_bytes
+from sg_coach.jsontext import parse_json_object, to_json_bytes
+from sg_coach.models import CoachingDeterministic, session_from
+from sg_coach.timestamps import utc_text
+
+from .errors import BundleRefused, StaleTake
+from .fs import run_blocking
+from .manifest import artifact, coach_entry, manifest_with, manifest_without_ours, parse_clip_identity
+from .models import (
+    AI_FILE,
+    COACH_FILE,
+    ERROR_FILE,
+    MANIFEST_FILE,
+    QUEUED_FILE,
+    SESSION_FILE,
+    TAGS_FILE,
+    AiAddendum,
+    Coached,
+    Origin,
+    Take,
+)
+from .ports import Clock
+
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
+"""Largest manifest, tags or coaching file that is read, in bytes."""
+
+HINT_THREADS: Final = 8
+DISK_THREADS: Final = 8
+
+_log = structlog.get_logger(__name__)
+
+
+class DiskBundles:
+    """The real bundle folders."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._hints = CapacityLimiter(HINT_THREADS)
+        self._disk = CapacityLimiter(DISK_THREADS)
+        self._unsettled: dict[tuple[Path, str], Unsettled] = {}
+
+    async def emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
+        """See ports.Bundles."""
+        return await run_blocking(self._emit, bundle, decide, limiter=self._hints)
+
+    async def settle(self, coached: Coached) -> None:
+        """See ports.Bundles."""
+        await run_blocking(self._settle, coached, limiter=self._disk)
+
+    async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:
+        """See ports.Bundles."""
+        data = to_json_bytes(addendum.model_dump(mode="json"))
+        entry = artifact("ai_coach", "ai_coach", AI_FILE, data, origin=origin)
+        await run_blocking(self._attach, coached, data, entry, limiter=self._disk)
+
+    async def attach_queued(self, coached: Coached, addendum: bytes) -> None:
+        """See ports.Bundles."""
+        entry = artifact("ai_coach_queued", "ai_coach", QUEUED_FILE, addendum)
+        await run_blocking(self._attach, coached, addendum, entry, limiter=self._disk)
+
+    async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
+        """See ports.Bundles."""
+        return await run_blocking(_by_session, bundles, limiter=self._disk)
+
+    # One hop each
+
+    def _emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
+        with Folder.open(bundle) as folder, folder.lock():
+            manifest = _manifest_or_none(folder)
+            try:
+                take = read_take(folder, manifest)
+            except (InvalidInput, UnsafePath) as error:
+                self._refuse(folder, error)
+                raise BundleRefused(str(error)) from error
+            return self._write_hint(folder, manifest or {}, decide(take))
+
+    def _write_hint(self, folder: Folder, manifest: dict[str, Any], coached: Coached) -> Coached:
+        """Make the hint visible, unless the bundle holds this very coaching already."""
+        this = folder.path, coached.take.take_id
+        standing = _standing_coaching(folder)
+        if standing is not None and this in self._unsettled:
+            return replace(coached, coaching=standing[1], new=False)
+        entry = coach_entry(manifest)
+        if standing is not None and entry is not None and _is_listed(entry, coached.take, standing[0]):
+            _mend_manifest(folder, manifest, coached)
+            return replace(coached, coaching=standing[1], new=False)
+        if standing is not None and entry is None and _same_but_time(standing[1], coached.coaching):
+            coached = replace(coached, coaching=standing[1])  # a crash came before its manifest: keep it to the byte
+        elif entry is not None or folder.exists(AI_FILE) or folder.exists(QUEUED_FILE):
+            _clear_previous(folder, manifest)
+        data = to_json_bytes(coached.coaching.model_dump(mode="json"))
+        self._unsettled[this] = folder.write_visible(COACH_FILE, data)
+        return coached
+
+    def _settle(self, coached: Coached) -> None:
+        take = coached.take
+        try:
+            with Folder.open(take.bundle) as folder, folder.lock():
+                self._settle_locked(folder, take, self._unsettled.pop((take.bundle, take.take_id)))
+        finally:
+            unused = self._unsettled.pop((take.bundle, take.take_id), None)
+            if unused is not None:  # the bundle is gone or locked
+                unused.close()
+
+    def _settle_locked(self, folder: Folder, take: Take, file: Unsettled) -> None:
+        if not folder.is_still(file):
+            file.close()
+            raise StaleTake
+        folder.settle(file)
+        entry = artifact("coach", "coach", COACH_FILE, file.data, input_sha256=take.take_id)
+        try:
+            self._list(folder, _manifest(folder), entry, take.clip_id)
+        except InvalidInput as error:
+            self._refuse(folder, error)
+            raise BundleRefused(str(error)) from error
+        _forget_error(folder)
+
+    def _attach(self, coached: Coached, data: bytes, entry: dict[str, Any]) -> None:
+        with Folder.open(coached.take.bundle) as folder, folder.lock():
+            manifest = _manifest(folder)
+            coach = coach_entry(manifest)
+            if coach is None or coach.get("input_sha256") != coached.take.take_id:
+                raise StaleTake
+            name = str(entry["path"])
+            folder.write(name, data)
+            try:
+                self._list(folder, manifest, entry, coached.take.clip_id)
+            except BaseException:
+                folder.unlink(name)
+                raise
+
+    def _list(self, folder: Folder, manifest: dict[str, Any], entry: dict[str, Any], clip_id: str) -> None:
+        now = utc_text(self._clock.now())
+        folder.write(
+            MANIFEST_FILE, to_json_bytes(manifest_with(manifest, entry=entry, clip_id=clip_id, created_at_utc=now))
+        )
+
+    def _refuse(self, folder: Folder, error: CoachError) -> None:
+        """Leave `clip.error.json`; the input stays untouched. The same error again writes nothing."""
+        document = {"error_code": "VALIDATION_ERROR", "message": str(error), "clip_id": folder.path.name}
+        found = _document_or_none(folder, ERROR_FILE)
+        if found is None or any(found.get(key) != value for key, value in document.items()):
+            document["created_at_utc"] = utc_text(self._clock.now())
+            folder.write(ERROR_FILE, to_json_bytes(document))
+
+
+def read_take(folder: Folder, manifest: dict[str, Any] | None) -> Take:
+    """Return the take that a bundle holds. Raises InvalidInput or UnsafePath naming the file and the field."""
+    raw = folder.read(SESSION_FILE, MAX_SESSION_BYTES)
+    try:
+        session = session_from(parse_json_object(raw), source=SESSION_FILE)
+    except InvalidInput as error:
+        raise error if error.source else error.in_file(SESSION_FILE) from error
+    tags = _document_or_none(folder, TAGS_FILE) or {}
+    clip_id = parse_clip_identity(tags, manifest or {}, folder.path.name)
+    return Take(folder.path, clip_id, sha256_bytes(raw), session, tags)
+
+
+def _by_session(bundles: Sequence[Path]) -> list[list[Path]]:
+    """Peek at each take's session id; what cannot be read is a group of its own, its cycle will say why."""
+    groups: dict[object, list[Path]] = {}
+    for bundle in bundles:
+        try:
+            with Folder.open(bundle) as folder:
+                document = _document_or_none(folder, SESSION_FILE) or {}
+        except (OSError, UnsafePath):
+            document = {}
+        session = document.get("session_id")
+        groups.setdefault(session if isinstance(session, str) else bundle, []).append(bundle)
+    return list(groups.values())
+
+
+def _document_or_none(folder: Folder, name: str) -> dict[str, Any] | None:
+    """Return a document that helps but is not needed: one that cannot be read counts as absent."""
+    try:
+        raw = folder.read_if_there(name, MAX_DOCUMENT_BYTES)
+        return None if raw is None else parse_json_object(raw)
+    except (InvalidInput, UnsafePath):
+        return None
+
+
+def _manifest_or_none(folder: Folder) -> dict[str, Any] | None:
+    return _document_or_none(folder, MANIFEST_FILE)
+
+
+def _manifest(folder: Folder) -> dict[str, Any]:
+    """Return the manifest, empty if there is none. Raises InvalidInput if it is there and cannot be read."""
+    raw = folder.read_if_there(MANIFEST_FILE, MAX_DOCUMENT_BYTES)
+    try:
+        return {} if raw is None else parse_json_object(raw)
+    except InvalidInput as error:
+        raise error.in_file(MANIFEST_FILE) from error
+
+
+def _standing_coaching(folder: Folder) -> tuple[bytes, CoachingDeterministic] | None:
+    """Return the coach file that stands there, if it is whole and valid."""
+    try:
+        raw = folder.read_if_there(COACH_FILE, MAX_DOCUMENT_BYTES)
+        return None if raw is None else (raw, CoachingDeterministic.model_validate(parse_json_object(raw)))
+    except (InvalidInput, UnsafePath, ValueError):
+        return None
+
+
+def _same_but_time(one: CoachingDeterministic, other: CoachingDeterministic) -> bool:
+    return one == other.model_copy(update={"created_at_utc": one.created_at_utc})
+
+
+def _is_listed(entry: dict[str, Any], take: Take, raw: bytes) -> bool:
+    """Whether the manifest names this coach file, made from this take (a bare hash without prefix counts too)."""
+    listed = "sha256:" + str(entry.get("sha256", "")).removeprefix("sha256:")
+    return entry.get("input_sha256") == take.take_id and listed == sha256_bytes(raw)
+
+
+def _clear_previous(folder: Folder, manifest: dict[str, Any]) -> None:
+    """A new take begins: the manifest lets go of the old coaching, then the old AI files go, each step durable."""
+    if manifest:
+        folder.write(MANIFEST_FILE, to_json_bytes(manifest_without_ours(manifest)))
+    removed = [folder.unlink(name) for name in (AI_FILE, QUEUED_FILE)]
+    if any(removed):
+        folder.sync()
+
+
+def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -> None:
+    """List an in-time reply that a crash left between file and manifest."""
+    listed = {entry.get("artifact_id") for entry in manifest.get("artifacts", ()) if isinstance(entry, dict)}
+    if "ai_coach" in listed:
+        return
+    try:
+        raw = folder.read_if_there(AI_FILE, MAX_DOCUMENT_BYTES)
+        if raw is None:
+            return
+        addendum = AiAddendum.model_validate(parse_json_object(raw))
+    except (InvalidInput, UnsafePath, ValueError):
+        return
+    if addendum.clip_id == coached.take.clip_id and not addendum.queued:
+        entry = artifact("ai_coach", "ai_coach", AI_FILE, raw, origin="live")
+        folder.write(
+            MANIFEST_FILE,
+            to_json_bytes(
+                manifest_with(
+                    manifest,
+                    entry=entry,
+                    clip_id=coached.take.clip_id,
+                    created_at_utc=coached.coaching.created_at_utc,
+                )
+            ),
+        )
+
+
+def _forget_error(folder: Folder) -> None:
+    """A corrected input takes its error file away (a generator's own error stays)."""
+    found = _document_or_none(folder, ERROR_FILE)
+    if found is not None and found.get("error_code") == "VALIDATION_ERROR":
+        folder.unlink(ERROR_FILE)

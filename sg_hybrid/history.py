@@ -1,0 +1,186 @@
+"""The scores of the sessions: what the trend is measured against, and the day's `session.index.json`.
+
+A score is admitted once, in the order of arrival; its entry is queued at that moment and written by one writer in
+groups, so what is on disk is always a beginning of what was admitted. A take costs the same after one earlier take and
+after a thousand; a day's index is read once, when its first take comes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import structlog
+
+from sg_coach.errors import CoachError, InvalidInput
+from sg_coach.models import CoachingDeterministic, TakeResult
+from sg_coach.progression import next_ema
+from sg_coach.session_index import append_entries, read_entries
+
+from .fs import run_blocking
+from .models import Take, program_key
+
+RETRY_S: Final = 5.0
+"""Pause after an index that could not be written (disk full, read-only)."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Day:
+    """What one day folder's index says: the average before each take, by clip id and take id."""
+
+    takes: dict[tuple[str, str], float | None] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    loaded: bool = False
+
+
+class ScoreHistory:
+    """Admits scores and writes the session indexes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._averages: dict[tuple[str, str], float] = {}
+        self._days: dict[Path, _Day] = {}
+        self._waiting: deque[tuple[Path, dict[str, Any]]] = deque()
+        self._kicked = anyio.Event()
+
+    def place(self, take: Take, coach: Callable[[float | None], CoachingDeterministic]) -> CoachingDeterministic:
+        """Admit a take's score: `coach` gets the average before it (None for the first take) and decides.
+
+        The same take again gets the same average and no second entry. Blocks for the disk when the day is new.
+        """
+        folder = take.bundle.parent
+        day = self._day(folder)
+        this, session = (take.clip_id, take.take_id), (str(take.session.session_id), program_key(take.session))
+        with self._lock:
+            if this in day.takes:
+                return coach(day.takes[this])
+            before = self._averages.get(session)
+            coaching = coach(before)
+            after = next_ema(before, coaching.score)
+            self._averages[session] = after
+            day.takes[this] = before
+            self._waiting.append((folder, index_entry(take, coaching, after)))
+        return coaching
+
+    def kick(self) -> None:
+        """Tell the writer that entries wait. Call it on the event loop."""
+        self._kicked.set()
+
+    async def run(self) -> None:
+        """Write what waits, again and again, until cancelled; call `flush` afterwards."""
+        while True:
+            await self._kicked.wait()
+            self._kicked = anyio.Event()
+            if not await self.flush():
+                await anyio.sleep(RETRY_S)
+                self.kick()
+
+    async def flush(self) -> bool:
+        """Write all waiting entries, one rewrite a folder. Returns False if some could not be written."""
+        return await run_blocking(self._write_waiting)
+
+    def _write_waiting(self) -> bool:
+        groups: dict[Path, list[dict[str, Any]]] = {}
+        while self._waiting:
+            folder, entry = self._waiting.popleft()
+            groups.setdefault(folder, []).append(entry)
+        written = [self._write_group(folder, entries) for folder, entries in groups.items()]
+        return all(written)
+
+    def _write_group(self, folder: Path, entries: Sequence[dict[str, Any]]) -> bool:
+        try:
+            append_entries(folder, entries)
+        except FileNotFoundError:
+            _log.warning("session_index_dropped", folder=str(folder), entries=len(entries), reason="the folder is gone")
+        except (OSError, CoachError) as error:
+            _log.error("session_index_failed", folder=str(folder), entries=len(entries), error=str(error))
+            self._waiting.extendleft((folder, entry) for entry in reversed(entries))
+            return False
+        return True
+
+    def _day(self, folder: Path) -> _Day:
+        with self._lock:
+            day = self._days.setdefault(folder, _Day())
+        if not day.loaded:
+            with day.lock:
+                if not day.loaded:
+                    self._load(folder, day)
+        return day
+
+    def _load(self, folder: Path, day: _Day) -> None:
+        """Read the folder's index, and before it the one of the day before: a session may pass midnight."""
+        earlier = _day_before(folder)
+        averages: dict[tuple[str, str], float] = {}
+        if earlier is not None:
+            _follow(_entries(earlier), averages)
+        takes = _follow(_entries(folder), averages)
+        with self._lock:
+            for session, average in averages.items():
+                self._averages.setdefault(session, average)
+            day.takes = takes
+            day.loaded = True
+
+
+def _follow(
+    entries: Sequence[dict[str, Any]], averages: dict[tuple[str, str], float]
+) -> dict[tuple[str, str], float | None]:
+    """Follow the averages through an index; return the one before each take.
+
+    Entries of others (verdicts, older files) carry no average and are passed over.
+    """
+    takes: dict[tuple[str, str], float | None] = {}
+    for entry in entries:
+        average = entry.get("score_ema")
+        if isinstance(average, (int, float)):
+            session = str(entry.get("session_id")), str(entry.get("program"))
+            takes[str(entry.get("clip_id")), str(entry.get("input_sha256"))] = averages.get(session)
+            averages[session] = float(average)
+    return takes
+
+
+def index_entry(take: Take, coaching: CoachingDeterministic, average: float) -> dict[str, Any]:
+    """Return the session index entry of one take."""
+    decision = coaching.decision
+    return {
+        "clip_id": take.clip_id,
+        "timestamp": coaching.created_at_utc,
+        "verdict": "pass" if coaching.take_result is TakeResult.PASS else "struggle",
+        "coach_hint": coaching.coach_hint,
+        "adjustments": {
+            "density": decision.density_bucket,
+            "syncopation": decision.syncopation_bucket,
+            "tempo": decision.tempo_delta_bpm,
+            "difficulty": decision.difficulty_delta,
+        },
+        "source": "coach",
+        "session_id": str(take.session.session_id),
+        "program": program_key(take.session),
+        "score": coaching.score,
+        "take_result": str(coaching.take_result),
+        "input_sha256": take.take_id,
+        "score_ema": average,
+    }
+
+
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    try:
+        return read_entries(folder)
+    except (InvalidInput, OSError) as error:
+        _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
+        return []
+
+
+def _day_before(folder: Path) -> Path | None:
+    """Return the latest sibling day folder before `folder`, if `folder` is a day folder itself."""
+    try:
+        earlier = [path for path in folder.parent.glob("????-??-??") if path.name < folder.name and path.is_dir()]
+    except OSError:
+        return None
+    return max(earlier, default=None) if len(folder.name) == len("2026-01-01") else None

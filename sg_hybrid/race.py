@@ -1,0 +1,397 @@
+"""One cycle: the coach file at once, then the AI against the deadline.
+
+Three limits, named for where they start: `reply_deadline_s` and `give_up_after_s` count from `t0` (the score is known),
+a waiting reply's time to live counts from `queued_at_utc` (see policy). The deadline ends the waiting, never the
+request: the call lives in the worker's task group, and its reply goes to the bundle or to the spool, never to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from sg_coach.coach_policy import evaluate_session
+from sg_coach.errors import CoachError
+from sg_coach.models import CoachingDeterministic
+from sg_coach.progression import apply_progression_policy
+from sg_coach.timestamps import utc_text
+
+from .errors import AiError, AiInvalid, AiTimeout, BundleRefused, StaleTake
+from .models import AiAddendum, AiReply, AiStatus, Coached, CycleReport, Query, ReplyContext, Take, program_key
+from .ports import AiCoach, Bundles, Claim, Clock, Gate, Scores, Spool
+from .prompt import build_request
+
+LATE_PUT_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Pauses between tries to keep a late reply on a disk that refuses it; then it is given up, with an error event."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Race:
+    """Who was first: the reply or the deadline. Decided once; no `await` stands between the test and the set.
+
+    open ──offer before the deadline──▶ won       (the reply belongs to the bundle)
+      ├───────fail────────────────────▶ failed    (the AI gave no usable reply)
+      └───────close───────────────────▶ closed    (any later reply belongs to the spool)
+    """
+
+    def __init__(self, closes_at: float) -> None:
+        self.closes_at = closes_at
+        self.decided = anyio.Event()
+        self.won: AiAddendum | None = None
+        self.failed: AiError | None = None
+        self._open = True
+
+    def offer(self, addendum: AiAddendum, now: float) -> bool:
+        """Return whether the reply is in time. At exactly the deadline it is late."""
+        if not self._open or now >= self.closes_at:
+            return False
+        self.won = addendum
+        self._decide()
+        return True
+
+    def fail(self, error: AiError) -> None:
+        """The AI will give no reply."""
+        if self._open:
+            self.failed = error
+            self._decide()
+
+    def close(self) -> None:
+        """The deadline has come."""
+        if self._open:
+            self._decide()
+
+    def _decide(self) -> None:
+        self._open = False
+        self.decided.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a cycle, in seconds from `t0`, and how many calls may be open at once."""
+
+    reply_deadline_s: float = 0.5
+    give_up_after_s: float = 30.0
+    max_open_calls: int = 64
+
+
+class Active:
+    """Counts what runs, so that an end can wait for quiet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = anyio.Event()
+
+    def enter(self) -> None:
+        self.count += 1
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Count down when the body ends; `enter` was called before."""
+        try:
+            yield
+        finally:
+            self.count -= 1
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the body."""
+        self.enter()
+        with self.leaving():
+            yield
+
+    async def quiet(self) -> None:
+        """Wait until nothing runs."""
+        while self.count:
+            await self._changed.wait()
+
+
+@dataclass(slots=True)
+class CycleRunner:
+    """Runs cycles over its ports. `calls` is the task group in which calls outlive their cycle."""
+
+    bundles: Bundles
+    spool: Spool
+    coach: AiCoach
+    gate: Gate
+    clock: Clock
+    scores: Scores
+    limits: Limits
+    calls: TaskGroup
+    shutting_down: Callable[[], bool] = lambda: False
+    active: Active = field(default_factory=Active, init=False)
+    open_calls: int = field(default=0, init=False)
+    _unfinished: dict[tuple[Path, str], _Outcome] = field(default_factory=dict, init=False)
+
+    async def run(self, bundle: Path, *, hinted: Callable[[], None] = lambda: None) -> CycleReport:
+        """Coach the take that `bundle` holds; return when its race is over and its files are durable.
+
+        `hinted` is called when the hint is out. A take whose cycle runs already is not coached twice: its report is
+        waited for. Raises OSError, UnsafePath or LockTimeout if not even the coach file could be written.
+        """
+        with self.active.running():
+            try:
+                coached = await self.bundles.emit(bundle, self.decide)
+            except BundleRefused as error:
+                _log.warning("cycle_refused", bundle=str(bundle), reason=str(error))
+                return CycleReport(bundle, bundle.name, None, None, error=str(error))
+            hinted()
+            self.scores.kick()
+            this = bundle, coached.take.take_id
+            if coached.new:
+                return await self._finish(coached, self._unfinished.setdefault(this, _Outcome()))
+            if this in self._unfinished:
+                return await self._unfinished[this].finished(coached)
+            return CycleReport(bundle, coached.take.clip_id, coached.coaching, None)
+
+    def decide(self, take: Take) -> Coached:
+        """Decide a take by the rules. Runs in the thread that reads and writes its bundle."""
+        evaluation = evaluate_session(take.session)
+        t0 = self.clock.monotonic()
+
+        def coach(average: float | None) -> CoachingDeterministic:
+            created = utc_text(self.clock.now())
+            return apply_progression_policy(
+                evaluation, clip_id=take.clip_id, created_at_utc=created, ema_before=average
+            )
+
+        return Coached(take, evaluation, self.scores.place(take, coach), t0)
+
+    async def _finish(self, coached: Coached, outcome: _Outcome) -> CycleReport:
+        outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
+        try:
+            race = self._start_call(coached, outcome)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._settle, coached, outcome, name="settle")
+                if outcome.status != "disabled":
+                    group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
+                if race is not None:
+                    await self._wait_for_reply(coached, race, outcome)
+        finally:
+            outcome.done.set()
+            del self._unfinished[coached.take.bundle, coached.take.take_id]
+        report = outcome.report(coached)
+        _log.info("cycle", **_summary(report))
+        return report
+
+    # The AI side
+
+    def _start_call(self, coached: Coached, outcome: _Outcome) -> Race | None:
+        """Start the call if one may be made; return its race. The outcome's status says how it stands without reply."""
+        state = self.gate.state()
+        outcome.status = "not_requested" if state.enabled else "disabled"
+        if not (state.enabled and state.key_present) or self.shutting_down():
+            return None
+        if self.open_calls >= self.limits.max_open_calls:
+            _log.warning("ai_not_asked", clip=coached.take.clip_id, reason="too many open calls", open=self.open_calls)
+            return None
+        race = Race(coached.t0 + self.limits.reply_deadline_s)
+        outcome.status = "timeout"
+        self.open_calls += 1
+        self.active.enter()
+        self.calls.start_soon(self._call, coached, race, name=f"ask AI for {coached.take.clip_id}")
+        return race
+
+    async def _call(self, coached: Coached, race: Race) -> None:
+        """Ask, and bring the reply where it belongs. Lives on after the race."""
+        with self.active.leaving():
+            try:
+                await self._ask_and_bring(coached, race)
+            finally:
+                self.open_calls -= 1
+                race.fail(AiTimeout())
+
+    async def _ask_and_bring(self, coached: Coached, race: Race) -> None:
+        try:
+            addendum = await self._ask(coached)
+        except AiError as error:
+            race.fail(error)
+            _log.warning("ai_failed", clip=coached.take.clip_id, kind=error.kind, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a provider does, the worker goes on
+            race.fail(AiInvalid())
+            _log.exception("ai_failed", clip=coached.take.clip_id, kind="bug", reason=type(error).__name__)
+        else:
+            in_time = self.gate.state().enabled and race.offer(addendum, self.clock.monotonic())
+            if not in_time:
+                await self.keep_late(coached, addendum)
+
+    async def _ask(self, coached: Coached) -> AiAddendum:
+        take = coached.take
+        request = build_request(take.session, coached.evaluation, coached.coaching, clip_id=take.clip_id)
+        left = self.limits.give_up_after_s - (self.clock.monotonic() - coached.t0)
+        with anyio.move_on_after(left):
+            reply = await self.coach.ask(request)
+            latency_ms = round((self.clock.monotonic() - coached.t0) * 1000)
+            if not reply.says_something:
+                raise AiInvalid("the reply says nothing")
+            return addendum_from(reply, take.clip_id, latency_ms)
+        raise AiTimeout(f"no complete reply within {self.limits.give_up_after_s:g} s")
+
+    async def _wait_for_reply(self, coached: Coached, race: Race, outcome: _Outcome) -> None:
+        with anyio.move_on_after(race.closes_at - self.clock.monotonic()):
+            await race.decided.wait()
+        race.close()
+        if race.failed is not None and not isinstance(race.failed, AiTimeout):
+            outcome.status = "error"
+        if race.won is None:
+            return
+        with anyio.CancelScope(shield=True):
+            await outcome.settled.wait()
+            await self._attach(coached, race.won, outcome)
+
+    async def _attach(self, coached: Coached, addendum: AiAddendum, outcome: _Outcome) -> None:
+        """Write an in-time reply; one that cannot stand in its bundle any more waits in the spool instead."""
+        try:
+            await self.bundles.attach(coached, addendum, "live")
+        except (StaleTake, CoachError, OSError) as error:
+            _log.warning("ai_reply_not_attached", clip=addendum.clip_id, reason=str(error))
+            outcome.status = "timeout" if isinstance(error, StaleTake) else "error"
+            await self.keep_late(coached, addendum)
+        else:
+            outcome.status, outcome.ai = "success", addendum
+
+    async def keep_late(self, coached: Coached, addendum: AiAddendum) -> None:
+        """Bring a late reply into the spool; a disk that refuses is tried again for as long as the reply is of use."""
+        queued = addendum.model_copy(update={"queued": True, "queued_at_utc": utc_text(self.clock.now())})
+        context = context_of(coached)
+        for pause in (*LATE_PUT_PAUSES_S, None):
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self.spool.put(queued, context)
+            except (OSError, CoachError) as error:
+                _log.error("late_reply_not_kept", clip=addendum.clip_id, error=str(error), again_in_s=pause)
+                if pause is None or self.shutting_down():
+                    return
+                await anyio.sleep(pause)
+            else:
+                return
+
+    # Earlier replies
+
+    async def _apply_waiting(self, coached: Coached, outcome: _Outcome) -> None:
+        """Show an earlier clip's late reply with this take, if one is relevant."""
+        try:
+            claim = await self.spool.claim(query_of(coached), coached.take.bundle)
+            if claim is not None:
+                with anyio.CancelScope(shield=True):
+                    await outcome.settled.wait()
+                    await self._apply(coached, claim, outcome)
+        except (OSError, CoachError) as error:
+            _log.error("apply_failed", clip=coached.take.clip_id, error=str(error))
+
+    async def _apply(self, coached: Coached, claim: Claim, outcome: _Outcome) -> None:
+        if outcome.error or not claim.is_fresh() or not self.gate.state().enabled:
+            await self.spool.give_back(claim)
+            return
+        try:
+            await self.bundles.attach_queued(coached, claim.document)
+        except (StaleTake, CoachError, OSError) as error:
+            _log.warning("reply_given_back", clip=claim.context.clip_id, reason=str(error))
+            await self.spool.give_back(claim)
+        else:
+            outcome.applied = claim.context.clip_id
+            await self.spool.finish(claim)
+
+    # The disk
+
+    async def _settle(self, coached: Coached, outcome: _Outcome) -> None:
+        try:
+            with anyio.CancelScope(shield=True):
+                await self.bundles.settle(coached)
+        except StaleTake:
+            _log.info("take_replaced", clip=coached.take.clip_id)
+        except (BundleRefused, CoachError, OSError) as error:
+            outcome.error = str(error)
+            _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(coached.take.bundle), error=str(error))
+        finally:
+            outcome.settled.set()
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """How the sides of one cycle ended, gathered while they run."""
+
+    status: AiStatus = "not_requested"
+    ai: AiAddendum | None = None
+    applied: str | None = None
+    error: str | None = None
+    hint_ms: float = 0.0
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def report(self, coached: Coached) -> CycleReport:
+        return CycleReport(
+            bundle=coached.take.bundle,
+            clip_id=coached.take.clip_id,
+            coaching=coached.coaching,
+            ai_status=self.status,
+            ai=self.ai,
+            applied=self.applied,
+            hint_ms=self.hint_ms,
+            error=self.error,
+        )
+
+    async def finished(self, coached: Coached) -> CycleReport:
+        await self.done.wait()
+        return self.report(coached)
+
+
+def addendum_from(reply: AiReply, clip_id: str, latency_ms: int) -> AiAddendum:
+    """Return the addendum that a valid reply becomes."""
+    return AiAddendum(
+        clip_id=clip_id,
+        ai_available=True,
+        ai_latency_ms=max(latency_ms, 0),
+        model_id=reply.model_id,
+        coaching_tip=reply.coaching_tip,
+        timing_insight=reply.timing_insight,
+        exercise_hint=reply.exercise_hint,
+        ai_groove_score=reply.ai_groove_score,
+        confidence=reply.confidence,
+    )
+
+
+def context_of(coached: Coached) -> ReplyContext:
+    """Return what relevance will need to know about a reply to this take."""
+    take = coached.take
+    return ReplyContext(
+        clip_id=take.clip_id,
+        session_id=str(take.session.session_id),
+        program=program_key(take.session),
+        focus=coached.evaluation.focus_code,
+        bundle=str(take.bundle),
+    )
+
+
+def query_of(coached: Coached) -> Query:
+    """Return which waiting reply this take could use."""
+    codes = frozenset(str(finding.code) for finding in coached.evaluation.findings)
+    return Query(
+        clip_id=coached.take.clip_id,
+        session_id=str(coached.take.session.session_id),
+        program=program_key(coached.take.session),
+        focuses=codes or frozenset({coached.evaluation.focus_code}),
+    )
+
+
+def _summary(report: CycleReport) -> dict[str, object]:
+    coaching = report.coaching
+    return {
+        "clip": report.clip_id,
+        "score": coaching.score if coaching else None,
+        "result": str(coaching.take_result) if coaching else None,
+        "ai": report.ai_status,
+        "ai_latency_ms": report.ai.ai_latency_ms if report.ai else None,
+        "applied": report.applied,
+        "hint_ms": report.hint_ms,
+        **({"error": report.error} if report.error else {}),
+    }

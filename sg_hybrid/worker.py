@@ -1,0 +1,190 @@
+"""The worker: the one long-lived task group of the process, from readiness to a clean end.
+
+    intake ─▶ dispatch ─▶ cycles ─▶ calls      sweeper · session index writer
+
+An end has three steps: no new takes; running cycles finish their writes and open calls get the grace period, in which
+a late reply still reaches the spool; then everything is cancelled. A second request to stop skips the waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup, TaskStatus
+
+from sg_coach.errors import CoachError
+
+from .models import CycleReport
+from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool
+from .race import CycleRunner, Limits
+
+_log = structlog.get_logger(__name__)
+
+
+class Background(Protocol):
+    """A part that runs as long as the worker lives."""
+
+    async def run(self) -> None: ...
+
+
+class ScoreWriter(Scores, Background, Protocol):
+    """The scores, and the writer of their indexes."""
+
+    async def flush(self) -> bool:
+        """Write what waits; return whether all of it could be written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker is made of; `compose` brings the real ones."""
+
+    bundles: Bundles
+    spool: Spool
+    coach: AiCoach
+    gate: Gate
+    clock: Clock
+    scores: ScoreWriter
+    intake: Intake
+    sweeper: Background
+    limits: Limits
+    grace_s: float = 5.0
+
+
+@dataclass(slots=True)
+class Life:
+    """How far the end has come."""
+
+    stopping: bool = False
+    stop_asked: anyio.Event = field(default_factory=anyio.Event)
+    hurry: anyio.Event = field(default_factory=anyio.Event)
+
+    def stop(self) -> None:
+        """Ask for a clean end; asked twice, hurry."""
+        if self.stopping:
+            self.hurry.set()
+        self.stopping = True
+        self.stop_asked.set()
+
+
+class Worker:
+    """Runs cycles for the takes that its intake brings. Make it with `opened`."""
+
+    def __init__(self, parts: Parts, tasks: TaskGroup) -> None:
+        self.parts = parts
+        self.life = Life()
+        self._tasks = tasks
+        self.runner = CycleRunner(
+            bundles=parts.bundles,
+            spool=parts.spool,
+            coach=parts.coach,
+            gate=parts.gate,
+            clock=parts.clock,
+            scores=parts.scores,
+            limits=parts.limits,
+            calls=tasks,
+            shutting_down=lambda: self.life.stopping,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, parts: Parts) -> AsyncIterator[Self]:
+        """Run the worker's background parts around the body; end cleanly after it, also when it is cancelled."""
+        async with anyio.create_task_group() as tasks:
+            worker = cls(parts, tasks)
+            tasks.start_soon(parts.sweeper.run, name="sweeper")
+            tasks.start_soon(parts.scores.run, name="session index writer")
+            try:
+                yield worker
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await worker._end()
+
+    async def watch(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Coach what the intake brings, until `life.stop()`. Started once the folders are watched."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._stop_watching, group, name="stop watching")
+            async with self.parts.intake.watch() as batches:
+                task_status.started()
+                async for batch in batches:
+                    await self.dispatch(batch)
+
+    async def _stop_watching(self, watching: TaskGroup) -> None:
+        await self.life.stop_asked.wait()
+        watching.cancel_scope.cancel()
+
+    async def dispatch(self, batch: Sequence[Path]) -> None:
+        """Start the cycles of a batch: takes of one session one after the other, sessions side by side."""
+        groups = [list(batch)] if len(batch) == 1 else await self.parts.bundles.by_session(batch)
+        for group in groups:
+            self.runner.active.enter()
+            self._tasks.start_soon(self._coach_in_order, group, name=f"takes from {group[0].name}")
+
+    async def _coach_in_order(self, bundles: Sequence[Path]) -> None:
+        """Start each cycle when the hint of the one before it is out."""
+        with self.runner.active.leaving():
+            for bundle in bundles:
+                if not self.life.stopping:
+                    await self._tasks.start(self._cycle, bundle, name=f"cycle of {bundle.name}")
+
+    async def _cycle(self, bundle: Path, *, task_status: TaskStatus[None]) -> None:
+        """One cycle, whatever happens in it: the worker never stops for one bundle."""
+        hinted = _Once(task_status)
+        try:
+            report = await self.runner.run(bundle, hinted=hinted)
+            if report.coaching is not None and report.error:
+                self.parts.intake.forget(bundle)
+        except FileNotFoundError:
+            _log.info("take_gone", bundle=str(bundle))
+        except (OSError, CoachError) as error:
+            _log.error("cycle_failed", bundle=str(bundle), error=str(error), again="at the next rescan")
+            self.parts.intake.forget(bundle)
+        except Exception:  # noqa: BLE001 - logged whole; other takes must not suffer
+            _log.exception("cycle_failed", bundle=str(bundle))
+        finally:
+            hinted()
+
+    async def coach_clip(self, bundle: Path) -> CycleReport:
+        """Coach one bundle now; return when its race is over and its files are durable.
+
+        Raises OSError or CoachError if not even the coach file could be written.
+        """
+        return await self.runner.run(bundle)
+
+    async def _end(self) -> None:
+        self.life.stop()
+        with anyio.move_on_after(self.parts.grace_s):
+            await self._quiet_or_hurried()
+        if self.runner.active.count:
+            _log.warning("stopped_before_all_was_done", running=self.runner.active.count)
+        self._tasks.cancel_scope.cancel()
+        await self.parts.scores.flush()
+
+    async def _quiet_or_hurried(self) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._cancel_when_hurried, group, name="hurry")
+            await self.runner.active.quiet()
+            group.cancel_scope.cancel()
+
+    async def _cancel_when_hurried(self, group: TaskGroup) -> None:
+        await self.life.hurry.wait()
+        group.cancel_scope.cancel()
+
+
+@dataclass(slots=True)
+class _Once:
+    """Reports a start exactly once."""
+
+    task_status: TaskStatus[None]
+    done: bool = False
+
+    def __call__(self) -> None:
+        if not self.done:
+            self.done = True
+            self.task_status.started()

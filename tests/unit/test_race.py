@@ -1,0 +1,357 @@
+"""One cycle in virtual time: what is written when, and where a reply ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sg_hybrid.errors import AiBusy, AiInvalid, AiUnreachable
+from sg_hybrid.models import AiAddendum, AiReply
+from sg_hybrid.race import CycleRunner, Limits, Race
+from tests.fake_edges import FakeBundles, FakeGate, FakeScores, ScriptedCoach, reply, session
+from tests.fakes import FakeClock, MemorySpool
+
+
+@dataclass
+class Table:
+    """A cycle runner over fakes."""
+
+    bundles: FakeBundles = field(default_factory=FakeBundles)
+    coach: ScriptedCoach = field(default_factory=ScriptedCoach)
+    gate: FakeGate = field(default_factory=FakeGate)
+    scores: FakeScores = field(default_factory=FakeScores)
+    clock: FakeClock = field(default_factory=FakeClock)
+    limits: Limits = field(default_factory=Limits)
+
+    @asynccontextmanager
+    async def runner(self) -> AsyncIterator[CycleRunner]:
+        self.spool = MemorySpool(self.clock)
+        async with anyio.create_task_group() as calls:
+            yield CycleRunner(
+                bundles=self.bundles,
+                spool=self.spool,
+                coach=self.coach,
+                gate=self.gate,
+                clock=self.clock,
+                scores=self.scores,
+                limits=self.limits,
+                calls=calls,
+            )
+
+    def pending(self) -> list[str]:
+        return sorted(self.spool.pending)
+
+
+@pytest.mark.parametrize(
+    ("delay", "status", "in_bundle", "in_queue"),
+    [
+        (0.0, "success", True, False),
+        (0.3, "success", True, False),
+        (0.499, "success", True, False),
+        (0.5, "timeout", False, True),
+        (0.501, "timeout", False, True),
+        (8.0, "timeout", False, True),
+        (29.9, "timeout", False, True),
+        (31.0, "timeout", False, False),
+    ],
+)
+async def test_a_reply_is_in_the_bundle_or_in_the_queue_by_its_time(
+    delay: float, status: str, in_bundle: bool, in_queue: bool
+) -> None:
+    table = Table(coach=ScriptedCoach(default=(delay, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    here = table.bundles.bundles[clip]
+    assert report.ai_status == status
+    assert (here.ai is not None) == in_bundle
+    assert (table.pending() == ["clip_a"]) == in_queue
+    assert here.coaching is not None
+
+
+async def test_the_wait_ends_at_the_deadline_and_the_request_goes_on() -> None:
+    table = Table(coach=ScriptedCoach(default=(10.0, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        await runner.run(clip)
+        assert anyio.current_time() - begin == pytest.approx(0.5)
+        assert runner.open_calls == 1
+        await runner.active.quiet()
+        assert anyio.current_time() - begin == pytest.approx(10.0)
+    assert table.coach.cancelled == 0
+    assert table.pending() == ["clip_a"]
+
+
+async def test_a_late_reply_is_marked_and_timed() -> None:
+    table = Table(coach=ScriptedCoach(default=(2.0, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        await runner.run(clip)
+    kept = table.spool.pending["clip_a"].addendum
+    assert kept.queued is True
+    assert kept.queued_at_utc is not None
+    assert kept.ai_latency_ms == 2000
+
+
+async def test_a_call_without_end_is_given_up_after_the_late_window() -> None:
+    table = Table(coach=ScriptedCoach(default=(1e6, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        report = await runner.run(clip)
+        await runner.active.quiet()
+        assert anyio.current_time() - begin == pytest.approx(30.0)
+    assert report.ai_status == "timeout"
+    assert table.coach.cancelled == 1
+    assert table.pending() == []
+
+
+@pytest.mark.parametrize(
+    "error", [AiUnreachable(), AiBusy(), AiInvalid("garbage"), RuntimeError("a bug of a provider")]
+)
+async def test_an_error_leaves_a_deterministic_bundle(error: Exception) -> None:
+    table = Table(coach=ScriptedCoach(default=(0.1, error)))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    here = table.bundles.bundles[clip]
+    assert report.ai_status == "error"
+    assert here.coaching is not None
+    assert here.settled
+    assert here.ai is None
+    assert table.pending() == []
+
+
+async def test_an_error_ends_the_waiting_early() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.05, AiUnreachable())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        await runner.run(clip)
+        assert anyio.current_time() - begin == pytest.approx(0.05)
+
+
+async def test_a_reply_that_says_nothing_is_written_nowhere() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.1, AiReply(model_id="simulator:test@latest", confidence=0.9))))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_status == "error"
+    assert table.bundles.bundles[clip].ai is None
+    assert table.pending() == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "status"),
+    [(FakeGate(enabled=False), "disabled"), (FakeGate(key_present=False), "not_requested")],
+)
+async def test_without_permission_or_key_nobody_is_asked(gate: FakeGate, status: str) -> None:
+    table = Table(gate=gate)
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_status == status
+    assert table.coach.asked == []
+    assert table.bundles.bundles[clip].coaching is not None
+
+
+async def test_switching_off_sends_a_running_call_to_the_queue() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.3, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.run, clip)
+        await anyio.sleep(0.1)
+        table.gate.enabled = False
+    assert table.bundles.bundles[clip].ai is None
+    assert table.pending() == ["clip_a"]
+
+
+async def test_the_hint_waits_for_nobody() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.4, reply())))
+    table.bundles.settle_takes = 5.0
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        await runner.run(clip)
+        assert table.bundles.emitted_at[clip] == begin
+
+
+async def test_an_in_time_reply_waits_for_its_manifest_and_is_still_in_time() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.1, reply())))
+    table.bundles.settle_takes = 2.0
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_status == "success"
+    assert report.ai is not None
+    assert report.ai.ai_latency_ms == 100
+
+
+async def test_the_next_take_of_the_session_gets_the_late_tip_once() -> None:
+    table = Table(coach=ScriptedCoach(script={"clip_a": (1.0, reply())}, default=(0.1, AiUnreachable())))
+    first, second, third = (table.bundles.add(f"clip_{name}") for name in "abc")
+    async with table.runner() as runner:
+        await runner.run(first)
+        await anyio.sleep(2)
+        report = await runner.run(second)
+        again = await runner.run(third)
+    assert report.applied == "clip_a"
+    assert again.applied is None
+    queued = table.bundles.bundles[second].queued
+    assert queued is not None
+    assert b'"clip_id": "clip_a"' in queued
+    assert table.pending() == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"session_id": "00000000-0000-0000-0000-00000000f001"},
+        {"program": {"kind": "live", "name": "salsa_minor_Dm"}},
+        {"timing_p95_error_ms": 10.0},
+    ],
+)
+async def test_a_tip_that_is_not_relevant_stays_where_it_is(other: dict[str, object]) -> None:
+    table = Table(coach=ScriptedCoach(script={"clip_a": (1.0, reply())}, default=(0.1, AiUnreachable())))
+    first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b", session(**other))
+    async with table.runner() as runner:
+        await runner.run(first)
+        await anyio.sleep(2)
+        report = await runner.run(second)
+    assert report.applied is None
+    assert table.pending() == ["clip_a"]
+
+
+async def test_switched_off_nothing_is_applied() -> None:
+    table = Table(coach=ScriptedCoach(default=(1.0, reply())))
+    first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b")
+    async with table.runner() as runner:
+        await runner.run(first)
+        await anyio.sleep(2)
+        table.gate.enabled = False
+        report = await runner.run(second)
+    assert report.applied is None
+    assert table.pending() == ["clip_a"]
+
+
+async def test_a_tip_that_cannot_be_written_is_given_back() -> None:
+    table = Table(coach=ScriptedCoach(default=(1.0, reply())))
+    first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b")
+    async with table.runner() as runner:
+        await runner.run(first)
+        await anyio.sleep(2)
+        table.bundles.attach_error = OSError(28, "No space left on device")
+        report = await runner.run(second)
+    assert report.applied is None
+    assert "clip_a" in table.pending()
+
+
+async def test_a_reply_for_a_replaced_take_goes_to_the_queue() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.3, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.run, clip)
+        await anyio.sleep(0.1)
+        table.bundles.bundles[clip].take_id = "sha256:" + "1" * 64
+    assert table.bundles.bundles[clip].ai is None
+    assert table.pending() == ["clip_a"]
+
+
+async def test_a_reply_that_finds_no_room_in_the_bundle_is_kept_in_the_queue() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.1, reply())))
+    table.bundles.attach_error = OSError(28, "No space left on device")
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_status == "error"
+    assert report.ai is None
+    assert table.pending() == ["clip_a"]
+
+
+async def test_the_same_take_again_writes_nothing_and_asks_nobody() -> None:
+    table = Table()
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        await runner.run(clip)
+        before = table.bundles.bundles[clip].coaching
+        report = await runner.run(clip)
+    assert report.ai_status is None
+    assert table.bundles.bundles[clip].coaching is before
+    assert table.coach.asked == ["clip_a"]
+
+
+async def test_calls_beyond_the_limit_are_not_made() -> None:
+    table = Table(coach=ScriptedCoach(default=(5.0, reply())), limits=Limits(max_open_calls=2))
+    clips = [table.bundles.add(f"clip_{number}") for number in range(4)]
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        for clip in clips:
+            group.start_soon(runner.run, clip)
+    assert len(table.coach.asked) == 2
+    assert all(here.coaching for here in table.bundles.bundles.values())
+
+
+async def test_bad_input_is_reported_and_the_next_take_goes_on() -> None:
+    table = Table()
+    bad, good = table.bundles.add("clip_bad"), table.bundles.add("clip_good")
+    table.bundles.refuse = {bad: "session.json: bpm: not a number"}
+    async with table.runner() as runner:
+        report = await runner.run(bad)
+        assert report.error == "session.json: bpm: not a number"
+        assert (await runner.run(good)).ai_status == "success"
+
+
+async def test_a_thousand_races_lose_and_double_nothing() -> None:
+    table = Table(limits=Limits(max_open_calls=2000))
+    delays = {f"clip_{n}": (0.499, 0.501, 0.1, 20.0, 0.5)[n % 5] for n in range(1000)}
+    table.coach.script = {clip: (delay, reply()) for clip, delay in delays.items()}
+    sessions = [session(session_id=f"00000000-0000-0000-0000-{n:012d}") for n in range(1000)]
+    clips = [table.bundles.add(name, record) for name, record in zip(delays, sessions, strict=True)]
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        for clip in clips:
+            group.start_soon(runner.run, clip)
+    in_bundle = {path.name for path, here in table.bundles.bundles.items() if here.ai}
+    in_queue = set(table.pending())
+    assert in_bundle | in_queue == set(delays)
+    assert not in_bundle & in_queue
+    assert in_bundle == {clip for clip, delay in delays.items() if delay < 0.5}
+
+
+def _addendum() -> AiAddendum:
+    return AiAddendum(clip_id="c", ai_available=True, ai_latency_ms=1, model_id="a:b@c", coaching_tip="x")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["offer", "close", "fail"]), st.floats(0, 2)), max_size=8))
+def test_a_race_is_decided_once_whatever_the_order(steps: list[tuple[str, float]]) -> None:
+    race, decisions = Race(1.0), 0
+    for step, now in steps:
+        was_open = not race.decided.is_set()
+        if step == "offer":
+            accepted = race.offer(_addendum(), now)
+            assert accepted == (was_open and now < 1.0)
+        elif step == "close":
+            race.close()
+        else:
+            race.fail(AiUnreachable())
+        decisions += was_open and race.decided.is_set()
+    assert decisions <= 1
+    assert not (race.won and race.failed)
+
+
+async def test_the_trend_follows_the_session(tmp_path: Path) -> None:
+    table = Table(gate=FakeGate(enabled=False))
+    weak = table.bundles.add("clip_a", session(timing_p95_error_ms=60.0))
+    good = table.bundles.add("clip_b", session(timing_p95_error_ms=10.0))
+    async with table.runner() as runner:
+        first, second = await runner.run(weak), await runner.run(good)
+    assert first.coaching is not None
+    assert second.coaching is not None
+    assert first.coaching.score_trend is None
+    assert second.coaching.score_trend == second.coaching.score - first.coaching.score

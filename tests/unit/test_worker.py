@@ -1,0 +1,154 @@
+"""The worker's life in virtual time: readiness, order, what happens at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from sg_hybrid.race import Limits
+from sg_hybrid.worker import Parts, Worker
+from tests.fake_edges import FakeBundles, FakeGate, FakeIntake, FakeScores, NoSweeper, ScriptedCoach, reply, session
+from tests.fakes import FakeClock, MemorySpool
+
+
+def parts(**changes: Any) -> Parts:
+    clock = FakeClock()
+    made: dict[str, Any] = {
+        "bundles": FakeBundles(),
+        "spool": MemorySpool(clock),
+        "coach": ScriptedCoach(),
+        "gate": FakeGate(),
+        "clock": clock,
+        "scores": FakeScores(),
+        "intake": FakeIntake(),
+        "sweeper": NoSweeper(),
+        "limits": Limits(),
+        "grace_s": 5.0,
+    }
+    return Parts(**(made | changes))
+
+
+async def test_takes_of_one_session_are_coached_in_order_and_sessions_side_by_side() -> None:
+    bundles = FakeBundles(emit_takes=1.0)
+    batch = [bundles.add(f"a{n}") for n in range(3)]
+    batch += [bundles.add("b", session(session_id="00000000-0000-0000-0000-00000000f001"))]
+    async with Worker.opened(parts(bundles=bundles, gate=FakeGate(enabled=False))) as worker:
+        begin = anyio.current_time()
+        await worker.dispatch(batch)
+        await worker.runner.active.quiet()
+    times = {path.name: round(at - begin) for path, at in bundles.emitted_at.items()}
+    assert times == {"a0": 1, "a1": 2, "a2": 3, "b": 1}
+
+
+async def test_watching_coaches_what_comes_and_ends_when_told() -> None:
+    bundles = FakeBundles()
+    intake = FakeIntake([[bundles.add("a")], [bundles.add("b"), bundles.add("c")]])
+    async with (
+        Worker.opened(parts(bundles=bundles, intake=intake)) as worker,
+        anyio.create_task_group() as group,
+    ):
+        await group.start(worker.watch)
+        await anyio.sleep(2)
+        worker.life.stop()
+    assert all(here.ai for here in bundles.bundles.values())
+
+
+async def test_an_end_waits_for_a_late_reply_within_the_grace_period() -> None:
+    made = parts(coach=ScriptedCoach(default=(4.0, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+    assert sorted(made.spool.pending) == ["a"]
+
+
+async def test_an_end_waits_no_longer_than_the_grace_period() -> None:
+    made = parts(coach=ScriptedCoach(default=(20.0, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+        begin = anyio.current_time()
+    assert anyio.current_time() - begin == pytest.approx(5.0)
+    assert made.coach.cancelled == 1
+    assert made.bundles.bundles[clip].settled
+
+
+async def test_a_second_request_to_stop_does_not_wait() -> None:
+    made = parts(coach=ScriptedCoach(default=(20.0, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+        worker.life.stop()
+        worker.life.stop()
+        begin = anyio.current_time()
+    assert anyio.current_time() == begin
+
+
+async def test_cancelling_the_host_still_finishes_the_writes() -> None:
+    bundles = FakeBundles(settle_takes=1.0)
+    made = parts(bundles=bundles, gate=FakeGate(enabled=False))
+    clip = bundles.add("a")
+    with anyio.move_on_after(0.5):
+        async with Worker.opened(made) as worker:
+            await worker.dispatch([clip])
+            await anyio.sleep_forever()
+    assert bundles.bundles[clip].settled
+
+
+async def test_takes_that_come_during_the_end_are_left_for_the_next_start() -> None:
+    made = parts()
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        worker.life.stop()
+        await worker.dispatch([clip])
+    assert made.bundles.bundles[clip].coaching is None
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("a bug")])
+async def test_one_failing_bundle_stops_nothing_and_comes_again(error: Exception) -> None:
+    class Failing(FakeBundles):
+        async def emit(self, bundle: Path, decide: Any) -> Any:
+            if bundle.name == "bad":
+                raise error
+            return await super().emit(bundle, decide)
+
+    made = parts(bundles=Failing())
+    bad, good = made.bundles.add("bad"), made.bundles.add("good")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([bad, good])
+        await worker.runner.active.quiet()
+    assert made.bundles.bundles[good].coaching is not None
+    assert made.intake.forgotten == ([bad] if isinstance(error, OSError) else [])
+
+
+async def test_a_take_that_could_not_be_made_durable_comes_again() -> None:
+    made = parts(bundles=FakeBundles(settle_error=OSError(28, "No space left on device")))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await worker.runner.active.quiet()
+    assert made.intake.forgotten == [clip]
+
+
+async def test_a_bundle_that_is_gone_is_no_error() -> None:
+    made = parts()
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([Path("bundles/gone")])
+        await worker.runner.active.quiet()
+    assert made.intake.forgotten == []
+
+
+async def test_coach_clip_returns_the_report_of_the_cycle_that_runs_already() -> None:
+    made = parts(coach=ScriptedCoach(default=(0.3, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+        report = await worker.coach_clip(clip)
+    assert report.ai_status == "success"
+    assert made.coach.asked == ["a"]
