@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import itertools
 import os
 import re
@@ -158,7 +157,7 @@ class Folder:
             self._write(name, data, mode, durable)
 
     def _write(self, name: str, data: bytes, mode: int, durable: bool) -> None:
-        temporary, fd = self._new(name, data, mode)
+        temporary, fd = self.stage(name, data, mode=mode)
         try:
             if durable:
                 os.fsync(fd)
@@ -173,7 +172,7 @@ class Folder:
 
     def write_visible(self, name: str, data: bytes, *, mode: int = SHARED) -> Unsettled:
         """Make a whole file visible under `name` without waiting for the disk."""
-        temporary, fd = self._new(name, data, mode)
+        temporary, fd = self.stage(name, data, mode=mode)
         try:
             os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except BaseException:
@@ -198,9 +197,12 @@ class Folder:
         ours, there = os.fstat(file.fd), self.status(file.name)
         return there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
-    def _new(self, name: str, data: bytes, mode: int) -> tuple[str, int]:
-        temporary = f".{name}.{os.getpid()}-{next(_serial)}.tmp"
-        fd = os.open(temporary, _OPEN_NEW, mode, dir_fd=self.fd)
+    def create(self, name: str, data: bytes, *, mode: int) -> int:
+        """Write a new file directly under `name`; return its descriptor for the caller to fsync and close.
+
+        Readers can meet half of it, so it is for names that nobody reads yet. Raises FileExistsError.
+        """
+        fd = os.open(name, _OPEN_NEW, mode, dir_fd=self.fd)
         try:
             if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
                 os.fchmod(fd, mode)
@@ -209,9 +211,14 @@ class Folder:
                 rest = rest[os.write(fd, rest) :]
         except BaseException:
             os.close(fd)
-            self.unlink(temporary)
+            self.unlink(name)
             raise
-        return temporary, fd
+        return fd
+
+    def stage(self, name: str, data: bytes, *, mode: int) -> tuple[str, int]:
+        """Write a temporary, to be fsynced and then renamed to `name` by the caller; return its name and descriptor."""
+        temporary = f".{name}.{os.getpid()}-{next(_serial)}.tmp"
+        return temporary, self.create(temporary, data, mode=mode)
 
     def move(self, name: str, target: Folder, new_name: str | None = None) -> None:
         """Rename an entry into `target`, durably. Raises FileNotFoundError if somebody else was faster."""
@@ -251,6 +258,15 @@ class Folder:
             os.close(fd)
 
 
+def start_writing(fd: int) -> None:
+    """Let the disk begin with a file that will be fsynced; the fsyncs of two such files then share their waiting.
+
+    Linux answers this advice by starting to write what is dirty.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def _wait_for_lock(fd: int, path: Path, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     pause, longest = _LOCK_PAUSE_S
@@ -280,8 +296,3 @@ def _read_plain(fd: int, path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise InvalidInput(f"too large: more than {max_bytes} bytes", source=path.name)
     return data
-
-
-def sha256_bytes(data: bytes) -> str:
-    """Return `sha256:` and 64 lower-case hexadecimal digits."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()

@@ -16,10 +16,12 @@ import structlog
 from anyio import CapacityLimiter
 
 from sg_coach.contract import MAX_SESSION_BYTES
+from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, InvalidInput, UnsafePath
-from sg_coach.files import Folder, Unsettled, sha256_bytes
+from sg_coach.files import Folder, Unsettled
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.models import CoachingDeterministic, session_from
+from sg_coach.progression import coaching_bytes
 from sg_coach.timestamps import utc_text
 
 from .errors import BundleRefused, StaleTake
@@ -107,7 +109,7 @@ class DiskBundles:
             coached = replace(coached, coaching=standing[1])  # a crash came before its manifest: keep it to the byte
         elif entry is not None or folder.exists(AI_FILE) or folder.exists(QUEUED_FILE):
             _clear_previous(folder, manifest)
-        data = to_json_bytes(coached.coaching.model_dump(mode="json"))
+        data = coaching_bytes(coached.coaching)
         self._unsettled[this] = folder.write_visible(COACH_FILE, data)
         return coached
 

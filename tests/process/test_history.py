@@ -1,0 +1,155 @@
+"""The sessions' scores on a real disk: the trend after a restart, and an index that is never torn."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sg_coach.coach_policy import evaluate_session
+from sg_coach.models import CoachingDeterministic
+from sg_coach.progression import apply_progression_policy, next_ema
+from sg_coach.session_index import append_entries, read_entries
+from sg_hybrid.history import ScoreHistory
+from sg_hybrid.models import Take
+from tests.fake_edges import session
+
+NOW = "2026-02-04T12:34:56.789Z"
+
+
+def take(day: Path, name: str, p95: float = 10.0, **changes: Any) -> Take:
+    day.mkdir(parents=True, exist_ok=True)
+    return Take(day / name, name, f"sha256:{name}{p95}", session(timing_p95_error_ms=p95, **changes))
+
+
+def place(history: ScoreHistory, which: Take) -> CoachingDeterministic:
+    evaluation = evaluate_session(which.session)
+    return history.place(
+        which,
+        lambda before: apply_progression_policy(
+            evaluation, clip_id=which.clip_id, created_at_utc=NOW, ema_before=before
+        ),
+    )
+
+
+async def restarted(history: ScoreHistory) -> ScoreHistory:
+    assert await history.flush()
+    return ScoreHistory()
+
+
+async def test_the_trend_is_the_same_with_and_without_restarts(tmp_path: Path) -> None:
+    p95s = [60.0, 40.0, 10.0, 40.0, 10.0]
+    steady, often = ScoreHistory(), ScoreHistory()
+    trends: list[list[float | None]] = [[], []]
+    for number, p95 in enumerate(p95s):
+        trends[0].append(place(steady, take(tmp_path / "a", f"c{number}", p95)).score_trend)
+        trends[1].append(place(often, take(tmp_path / "b", f"c{number}", p95)).score_trend)
+        often = await restarted(often)
+    assert trends[0] == trends[1]
+    assert trends[0][0] is None
+    assert trends[0][1] == 15.0
+
+
+async def test_a_take_is_counted_once_also_after_a_restart(tmp_path: Path) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path, "a", 60.0))
+    first = place(history, take(tmp_path, "b", 10.0))
+    assert place(history, take(tmp_path, "b", 10.0)) == first
+    history = await restarted(history)
+    assert place(history, take(tmp_path, "b", 10.0)) == first
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a", "b"]
+
+
+async def test_a_new_take_on_the_same_clip_counts_the_earlier_one(tmp_path: Path) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path, "a", 60.0))
+    assert place(history, take(tmp_path, "a", 10.0)).score_trend == 30.0
+
+
+async def test_sessions_and_programs_do_not_mix(tmp_path: Path) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path, "a", 60.0))
+    other = {"session_id": "00000000-0000-0000-0000-00000000f001"}
+    assert place(history, take(tmp_path, "b", 10.0, **other)).score_trend is None
+    assert place(history, take(tmp_path, "c", 10.0, program={"kind": "live", "name": "x"})).score_trend is None
+
+
+async def test_a_session_may_pass_midnight(tmp_path: Path) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path / "2026-02-04", "a", 60.0))
+    history = await restarted(history)
+    assert place(history, take(tmp_path / "2026-02-05", "b", 10.0)).score_trend == 30.0
+    assert place(history, take(tmp_path / "2026-02-04", "late", 10.0)).score_trend is not None
+
+
+async def test_verdicts_of_the_generator_are_passed_over(tmp_path: Path) -> None:
+    append_entries(tmp_path, [{"clip_id": "a", "timestamp": NOW, "verdict": "pass"}])
+    history = ScoreHistory()
+    assert place(history, take(tmp_path, "b")).score_trend is None
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a", "b"]
+
+
+async def test_a_broken_index_is_kept_aside(tmp_path: Path) -> None:
+    (tmp_path / "session.index.json").write_text('{"entries": [')
+    history = ScoreHistory()
+    place(history, take(tmp_path, "a"))
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a"]
+    assert (tmp_path / "session.index.json.broken-1").read_text() == '{"entries": ['
+
+
+async def test_entries_wait_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path, "a"))
+    place(history, take(tmp_path, "b"))
+    with monkeypatch.context() as patch:
+        patch.setattr("sg_hybrid.history.append_entries", _refuse)
+        assert not await history.flush()
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a", "b"]
+
+
+def _refuse(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("style", ["ours", "compact", "with other keys"])
+def test_an_append_keeps_what_is_there_whoever_wrote_it(tmp_path: Path, style: str) -> None:
+    first = {"clip_id": "é", "note": {"nested": [1, 2]}}
+    document: dict[str, object] = {"entries": [first]}
+    if style == "ours":
+        append_entries(tmp_path, [first])
+    else:
+        document |= {"made_by": "x"} if style == "with other keys" else {}
+        (tmp_path / "session.index.json").write_text(json.dumps(document))
+    append_entries(tmp_path, [{"clip_id": "b"}, {"clip_id": "c"}])
+    append_entries(tmp_path, [{"clip_id": "d"}])
+    written = json.loads((tmp_path / "session.index.json").read_bytes())
+    assert written == document | {"entries": [first, {"clip_id": "b"}, {"clip_id": "c"}, {"clip_id": "d"}]}
+
+
+def _append_many(folder: Path, writer: int, count: int) -> None:
+    for number in range(count):
+        append_entries(folder, [{"clip_id": f"{writer}-{number}"}])
+
+
+def test_appends_of_several_processes_lose_nothing(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append_many, args=(tmp_path, writer, 50)) for writer in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    found = [entry["clip_id"] for entry in read_entries(tmp_path)]
+    assert len(found) == 200
+    assert len(set(found)) == 200
+
+
+def test_the_average_follows_the_rule() -> None:
+    assert next_ema(None, 70) == 70
+    assert next_ema(70, 100) == 79
