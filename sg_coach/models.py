@@ -205,8 +205,8 @@ class Decision(Value):
 class CoachingDeterministic(Value):
     """`clip.coach.json`: the authoritative coaching of one take (contract `coaching_deterministic_v1`)."""
 
-    schema_id: Literal["coaching_deterministic"] = "coaching_deterministic"
-    schema_version: Literal["v1"] = "v1"
+    schema_id: Literal["coaching_deterministic"]
+    schema_version: Literal["v1"]
     session_id: Uuid
     clip_id: Annotated[str, StringConstraints(min_length=1)]
     created_at_utc: UtcText

@@ -146,6 +146,8 @@ def apply_progression_policy(
     band, cell = policy.band(score), policy.hint_cell(trend)
     decision = policy.decide(band, trend)
     return CoachingDeterministic(
+        schema_id="coaching_deterministic",
+        schema_version="v1",
         session_id=evaluation.session_id,
         clip_id=clip_id,
         created_at_utc=created_at_utc,

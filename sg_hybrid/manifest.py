@@ -7,10 +7,19 @@ The worker owns four keys (`artifacts`, `coaching_source`, `bundle_version`, and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from sg_coach.contract import BUNDLE_VERSION, CLIP_ID_PATTERN
 from sg_coach.digest import sha256_bytes
@@ -37,6 +46,7 @@ _UNSAFE_PATH: Final = re.compile(r"\A/|\A[A-Za-z]:|\\|(?:\A|/)\.\.(?:/|\Z)|[\x00
 _DIGEST: Final = r"^(sha256:)?[0-9a-f]{64}$"
 
 Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
+Source = Literal["deterministic", "hybrid"]
 NotEmpty = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -44,6 +54,12 @@ def _inside(path: str) -> str:
     if _UNSAFE_PATH.search(path) or path == MANIFEST_FILE:
         raise ValueError("not a path inside the bundle: no leading slash, drive, `..`, backslash, control character")
     return path
+
+
+def _present(value: object) -> object:
+    if value is None:
+        raise ValueError("neither deterministic nor hybrid")
+    return value
 
 
 class Artifact(BaseModel):
@@ -77,12 +93,12 @@ class Manifest(BaseModel):
     clip_id: ClipId
     created_at_utc: Rfc3339
     artifacts: tuple[Artifact, ...]
-    coaching_source: Literal["deterministic", "hybrid"] = "deterministic"
+    coaching_source: Annotated[Source | None, BeforeValidator(_present)] = None
 
     @model_validator(mode="after")
     def _source_is_what_is_listed(self) -> Self:
         listed = _source(entry.kind for entry in self.artifacts)
-        if "coaching_source" in self.model_fields_set and self.coaching_source != listed:
+        if self.coaching_source not in (None, listed):
             raise ValueError(f"coaching_source is {self.coaching_source}, the artifacts say {listed}")
         return self
 
@@ -203,7 +219,7 @@ def _with_source(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "bundle_version": BUNDLE_VERSION, "coaching_source": source}
 
 
-def _source(kinds: Any) -> Literal["deterministic", "hybrid"]:
+def _source(kinds: Iterable[object]) -> Source:
     return "hybrid" if any(kind == AI_COACH for kind in kinds) else "deterministic"
 
 

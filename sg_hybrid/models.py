@@ -64,8 +64,8 @@ class GrooveBreakdown(Value):
 class AiAddendum(Value):
     """`clip.ai_coach.json` and queued entries (contract `coaching_ai_addendum_v1`). Never authoritative."""
 
-    schema_id: Literal["coaching_ai_addendum"] = "coaching_ai_addendum"
-    schema_version: Literal["v1"] = "v1"
+    schema_id: Literal["coaching_ai_addendum"]
+    schema_version: Literal["v1"]
     clip_id: str
     ai_available: StrictBool
     ai_latency_ms: Annotated[Int, Field(ge=0)]
@@ -87,8 +87,8 @@ class AiAddendum(Value):
 class Envelope(Value):
     """Both coachings in one object, for transport (contract `coaching_envelope_v1`)."""
 
-    schema_id: Literal["coaching_envelope"] = "coaching_envelope"
-    schema_version: Literal["v1"] = "v1"
+    schema_id: Literal["coaching_envelope"]
+    schema_version: Literal["v1"]
     source: Literal["deterministic", "hybrid"]
     deterministic: CoachingDeterministic
     ai: AiAddendum | None = None

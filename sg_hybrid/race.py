@@ -348,6 +348,8 @@ class _Outcome:
 def addendum_from(reply: AiReply, clip_id: str, latency_ms: int) -> AiAddendum:
     """Return the addendum that a valid reply becomes."""
     return AiAddendum(
+        schema_id="coaching_ai_addendum",
+        schema_version="v1",
         clip_id=clip_id,
         ai_available=True,
         ai_latency_ms=max(latency_ms, 0),

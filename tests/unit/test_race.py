@@ -325,7 +325,15 @@ async def test_a_thousand_races_lose_and_double_nothing() -> None:
 
 
 def _addendum() -> AiAddendum:
-    return AiAddendum(clip_id="c", ai_available=True, ai_latency_ms=1, model_id="a:b@c", coaching_tip="x")
+    return AiAddendum(
+        schema_id="coaching_ai_addendum",
+        schema_version="v1",
+        clip_id="c",
+        ai_available=True,
+        ai_latency_ms=1,
+        model_id="a:b@c",
+        coaching_tip="x",
+    )
 
 
 @given(st.lists(st.tuples(st.sampled_from(["offer", "close", "fail"]), st.floats(0, 2)), max_size=8))
