@@ -1,0 +1,1 @@
+"""Commands of the repository; their logic is importable and tested."""

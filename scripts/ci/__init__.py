@@ -1,0 +1,1 @@
+"""Thin commands that the test command and the workflows call."""

@@ -1,0 +1,1 @@
+"""The rules that changes to this repository follow."""
