@@ -10,6 +10,7 @@
         ├── AiTimeout      no complete reply inside the late window (kind `timeout`)
         ├── AiBusy         429, 529 or 5xx after the retries (kind `busy`)
         ├── AiRefused      4xx: key, model or request not accepted (kind `refused`); never retried
+        ├── AiPaused       nothing was asked: the service failed lately and is left alone (kind `paused`)
         └── AiInvalid      an answer that is no usable coaching (kind `invalid`)
 
 `sg_coach.errors` covers input and disk paths; `OSError` is never wrapped.
@@ -83,6 +84,12 @@ class AiRefused(AiError):
     """The AI service does not accept the request."""
 
     kind = "refused"
+
+
+class AiPaused(AiError):
+    """The AI service failed lately and is left alone for a while."""
+
+    kind = "paused"
 
 
 class AiInvalid(AiError):

@@ -107,7 +107,7 @@ def _decided_facts(evaluation: CoachEvaluation, coaching: CoachingDeterministic)
         "take_result": str(coaching.take_result),
         "next_round": {
             "tempo_delta_bpm": _rounded(decision.tempo_delta_bpm),
-            "difficulty_delta": round(decision.difficulty_delta, 3),
+            "difficulty_delta": round(decision.difficulty_delta, 3) + 0.0,  # never -0.0
             "density": decision.density_bucket,
             "syncopation": decision.syncopation_bucket,
         },

@@ -1,0 +1,102 @@
+"""What the simulated coach says: sentences per focus, with numbers that stand in the facts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sg_coach.models import Focus
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    tips: tuple[str, ...]
+    insights: tuple[str, ...]
+    exercises: tuple[str, ...]
+
+
+_LINES: Final[Mapping[str, _Lines]] = {
+    Focus.CLAVE_GRID: _Lines(
+        (
+            "Clap the clave for two bars before you play, then let your chords answer it.",
+            "Drop every stroke that is not on the clave for one round, then add the others back one by one.",
+            "Sing the clave under your breath and let only those strokes ring.",
+        ),
+        ("{clave_hit_pct} percent of your strokes met the clave.",),
+        ("Mute the strings and play the bare clave for four bars, then open the chords.",),
+    ),
+    Focus.TIMING_STABILITY: _Lines(
+        (
+            "Loop two bars and place every chord on the click before you add the fills.",
+            "Keep the picking hand moving through the rests, so that every stroke has its place.",
+            "Choose one chord a bar for a round and hear it land with the click.",
+        ),
+        (
+            "Your widest notes lie {timing_p95_ms} ms from the grid; the average one {timing_mean_ms} ms.",
+            "{late_events} of {total_events} notes came late.",
+        ),
+        ("Set the click to half notes and keep the pulse between the clicks yourself.",),
+    ),
+    Focus.SUBDIVISION_GRID: _Lines(
+        (
+            "Count the subdivisions aloud and let every stroke land on one of them.",
+            "Tap the subdivisions with your foot for two bars, then play into that tapping.",
+            "Play the figure on one muted string first, until every stroke has its own count.",
+        ),
+        ("{notes_on_grid_pct} percent of your notes sit on the grid.",),
+        ("Play one bar of even strokes and one bar of the figure, in turn, without stopping.",),
+    ),
+    Focus.REALTIME_TUNING: _Lines(
+        (
+            "Close other programs and raise the audio buffer one step before the next take.",
+            "Play the same clip once more as a check: the audio engine stumbled in this take.",
+        ),
+        (),
+        ("Play eight bars of quiet chords and listen whether the sound runs through.",),
+    ),
+    Focus.REALTIME_SAFETY: _Lines(
+        (
+            "Check the set-up before the next take: the panic button was pressed in this one.",
+            "Start the next take with four easy bars, to hear that every note ends as it should.",
+        ),
+        (),
+        ("Play single notes over the whole neck and listen whether each one stops.",),
+    ),
+    Focus.PROGRESS: _Lines(
+        (
+            "The pulse holds. Play the last four bars lighter and keep it there.",
+            "All of it was steady. Add one accent a bar and keep everything else as it is.",
+            "Nothing was out of place. Shape the next round: begin quietly and grow towards the end.",
+        ),
+        ("{notes_on_grid_pct} percent of your notes sit on the grid.",),
+        ("Play the clip once with half of the notes left out, and keep the groove.",),
+    ),
+}
+
+
+def reply_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
+    """Return the fields of a reply about `facts`, in the order of the reply schema. `number` varies the words."""
+    lines = _LINES.get(str(facts.get("focus")), _LINES[Focus.PROGRESS])
+    score = facts.get("score")
+    return {
+        "coaching_tip": lines.tips[number % len(lines.tips)],
+        "timing_insight": _filled(lines.insights, facts, number),
+        "exercise_hint": lines.exercises[number % len(lines.exercises)],
+        "confidence": 0.8,
+        "ai_groove_score": score if isinstance(score, int) and 0 <= score <= 100 else None,
+    }
+
+
+def _filled(lines: tuple[str, ...], facts: Mapping[str, Any], number: int) -> str | None:
+    """Return one of the lines whose slots are all numbers in the facts, filled; None if there is none."""
+    known = {name: value for name, value in facts.items() if isinstance(value, int | float)}
+    usable = [filled for line in lines if (filled := _fill(line, known)) is not None]
+    return usable[number % len(usable)] if usable else None
+
+
+def _fill(line: str, known: Mapping[str, Any]) -> str | None:
+    try:
+        return line.format_map(known)
+    except KeyError:
+        return None
