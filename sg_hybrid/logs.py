@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from .plaintext import printable
+
 HIDDEN: Final = "[hidden]"
 MAX_VALUE: Final = 4000
 """Longest value in a log line, in characters; tracebacks are not cut."""
@@ -25,9 +27,6 @@ _SECRET_NAME: Final = re.compile(
     r"(?:.*[_.-])?(?:key|apikey|token|authorization|secret|password|cookie)", re.IGNORECASE
 )
 _SECRET_VALUE: Final = re.compile(r"sk-[A-Za-z0-9_-]{8,}|(?<=Bearer )\S+")
-_ANSI: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x9b[0-?]*[ -/]*[@-~]|\x1b[@-_]?"
-)
 _SHORTEST_SECRET: Final = 4
 _DEEPEST: Final = 6
 
@@ -66,20 +65,6 @@ def configure(
         cache_logger_on_first_use=False,
     )
     _adopt_foreign_warnings()
-
-
-def printable(text: str, *, keep_lines: bool = False) -> str:
-    """Return `text` without characters that a terminal acts on or that cannot be seen.
-
-    ANSI sequences, control, C1, bidi, zero-width, private and unassigned characters and lone surrogates are dropped;
-    line breaks and tabs become blanks, or stay if `keep_lines`.
-    """
-    if text.isprintable():
-        return text
-    kept = "\n\t" if keep_lines else ""
-    return "".join(
-        char if char.isprintable() or char in kept else " " if char.isspace() else "" for char in _ANSI.sub("", text)
-    )
 
 
 class Cleaner:
