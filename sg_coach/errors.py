@@ -4,6 +4,12 @@
     ├── InvalidInput      a file or a value that cannot be used: names the file, the field, the problem
     │   └── InvalidJson   not JSON as we accept it (RFC 8259, UTF-8, no duplicate keys, finite numbers)
     ├── UnsafePath        a name, file or folder that must not be touched (symlink, FIFO, `..`, ...)
+    │   └── UnsafeArchive a zip or bundle whose structure must not be trusted (bomb, twin names, unlisted file, ...)
+    ├── ManifestMissing   an OTA bundle without `manifest.json`
+    ├── ArtifactMissing   a file that the manifest lists is not there
+    ├── HashMismatch      a file is not the one that the manifest lists (size or SHA-256)
+    ├── SignatureRefused  the signature does not fit the manifest, or is not the trusted key's
+    ├── ExtraMissing      an optional package is needed and not installed
     └── LockTimeout       another process held a folder's lock for too long
 
 `OSError` is never wrapped: its errno is what an operator looks for.
@@ -43,6 +49,30 @@ class InvalidJson(InvalidInput):
 
 class UnsafePath(CoachError):
     """The path leads somewhere that must not be touched."""
+
+
+class UnsafeArchive(UnsafePath):
+    """The archive or bundle is built in a way that must not be trusted."""
+
+
+class ManifestMissing(CoachError):
+    """The bundle has no manifest.json."""
+
+
+class ArtifactMissing(CoachError):
+    """A file that the manifest lists is not there."""
+
+
+class HashMismatch(CoachError):
+    """A file is not the one that the manifest lists."""
+
+
+class SignatureRefused(CoachError):
+    """The signature does not fit, or is not the trusted key's."""
+
+
+class ExtraMissing(CoachError):
+    """An optional package is needed and not installed."""
 
 
 class LockTimeout(CoachError):

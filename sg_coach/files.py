@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from .errors import InvalidInput, LockTimeout, UnsafePath
+from .plainfile import open_plain
 
 PRIVATE: Final = 0o600
 """Mode of files in the queue."""
@@ -34,7 +35,6 @@ SHARED: Final = 0o644
 """Mode of files in a bundle: other programs of the player read them."""
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY: Final = re.compile(r"\..+\.\d+-\d+\.tmp")
 _LOCK_PAUSE_S: Final = (0.0005, 0.01)
@@ -124,14 +124,9 @@ class Folder:
         Raises UnsafePath for a symlink, FIFO, device, folder or a file with several hard links, InvalidInput for one
         larger than `max_bytes`, FileNotFoundError if it is not there.
         """
+        fd = open_plain(name, shown=self.path / name, dir_fd=self.fd)
         try:
-            fd = os.open(name, _OPEN_READ, dir_fd=self.fd)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise UnsafePath(f"{self.path / name}: not a plain file (symlink, socket or device)") from error
-            raise
-        try:
-            return _read_plain(fd, self.path / name, max_bytes)
+            return _read_bounded(fd, self.path / name, max_bytes)
         finally:
             os.close(fd)
 
@@ -282,15 +277,11 @@ def _wait_for_lock(fd: int, path: Path, timeout_s: float) -> None:
             return
 
 
-def _read_plain(fd: int, path: Path, max_bytes: int) -> bytes:
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnsafePath(f"{path}: not a plain file (folder, FIFO or device)")
-    if status.st_nlink > 1:
-        raise UnsafePath(f"{path}: the file has {status.st_nlink} names (hard links); copy it instead")
-    if status.st_size > max_bytes:
-        raise InvalidInput(f"too large: {status.st_size} bytes, the limit is {max_bytes}", source=path.name)
-    data = os.read(fd, status.st_size + 1)
+def _read_bounded(fd: int, path: Path, max_bytes: int) -> bytes:
+    size = os.fstat(fd).st_size
+    if size > max_bytes:
+        raise InvalidInput(f"too large: {size} bytes, the limit is {max_bytes}", source=path.name)
+    data = os.read(fd, size + 1)
     while len(data) <= max_bytes and (more := os.read(fd, 65536)):
         data += more
     if len(data) > max_bytes:

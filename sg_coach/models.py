@@ -219,6 +219,55 @@ class CoachingDeterministic(Value):
     rationale: str = ""
 
 
+class AssignmentMode(StrEnum):
+    """Whether the player is taught or examined."""
+
+    PRACTICE = "practice"
+    TEST = "test"
+
+
+class AssignmentTargets(Value):
+    """How to practise: tempo, length, and the windows around the grid in ms (0: the program's own)."""
+
+    bpm_target: Annotated[Int, Field(ge=20, le=400)]
+    minutes: Annotated[Int, Field(ge=1, le=120)]
+    strict: StrictBool = False
+    window_ms_note_on: Annotated[Int, Field(ge=0, le=200)] = 0
+    window_ms_note_off: Annotated[Int, Field(ge=0, le=400)] = 0
+
+
+class SuccessCriteria(Value):
+    """When the assignment counts as done; all of them, a null one is not asked."""
+
+    max_timing_p95_ms: Annotated[Number, Field(ge=0, le=500)]
+    min_notes_on_grid_ratio: Ratio
+    min_clave_hit_ratio: Ratio | None = None
+
+
+class AssignmentProgression(Value):
+    """What the instrument changes by itself after a round, in bpm and ms."""
+
+    if_pass_bpm_delta: Annotated[Int, Field(ge=0, le=50)] = 5
+    if_fail_bpm_delta: Annotated[Int, Field(ge=0, le=50)] = 5
+    tighten_window_ms_on_pass: Annotated[Int, Field(ge=0, le=50)] = 5
+
+
+class PracticeAssignment(Value):
+    """What to practise after a take: one focus, its targets, and when it is done."""
+
+    assignment_id: Uuid
+    session_id: Uuid
+    coach_contract: Literal["v1"] = COACH_CONTRACT_VERSION
+    program: ProgramRef
+    mode: AssignmentMode = AssignmentMode.PRACTICE
+    targets: AssignmentTargets
+    success: SuccessCriteria
+    progression: AssignmentProgression = AssignmentProgression()
+    title: NotBlank
+    rationale: NotBlank
+    focus_tags: Annotated[tuple[NotBlank, ...], Field(min_length=1)]
+
+
 def session_from(document: object, *, source: str = "session.json") -> SessionRecord:
     """Return the SessionRecord that `document` (parsed JSON) holds.
 
