@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 from anyio import CapacityLimiter
 
+from sg_coach.coach_policy import evaluate_session
 from sg_coach.contract import MAX_SESSION_BYTES
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, InvalidInput, UnsafePath
@@ -38,7 +39,9 @@ from .models import (
     AiAddendum,
     Coached,
     Origin,
+    ReplyContext,
     Take,
+    program_key,
 )
 from .ports import Clock
 
@@ -87,7 +90,7 @@ class DiskBundles:
 
     def _emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
         with Folder.open(bundle) as folder, folder.lock():
-            manifest = _manifest_or_none(folder)
+            manifest = _document_or_none(folder, MANIFEST_FILE)
             try:
                 take = read_take(folder, manifest)
             except (InvalidInput, UnsafePath) as error:
@@ -165,6 +168,37 @@ class DiskBundles:
             folder.write(ERROR_FILE, to_json_bytes(document))
 
 
+def settle_queued(bundle: Path, digest: str) -> bool:
+    """Finish what a crash left of applying an earlier reply (see spool_recovery.Settle). Blocking.
+
+    Returns whether the bundle holds the reply with that digest; its manifest then lists it.
+    """
+    with Folder.open(bundle) as folder, folder.lock():
+        raw = folder.read_if_there(QUEUED_FILE, MAX_DOCUMENT_BYTES)
+        if raw is None or sha256_bytes(raw) != digest:
+            return False
+        manifest, entry = _manifest(folder), artifact("ai_coach_queued", "ai_coach", QUEUED_FILE, raw)
+        if entry not in manifest.get("artifacts", ()):
+            folder.write(MANIFEST_FILE, to_json_bytes(manifest_with(manifest, entry=entry)))
+        return True
+
+
+def context_in(bundle: Path) -> ReplyContext:
+    """Return the context that a reply to the take in `bundle` has, from its own facts. Blocking.
+
+    Raises InvalidInput, UnsafePath or OSError if the take cannot be read.
+    """
+    with Folder.open(bundle) as folder:
+        take = read_take(folder, _document_or_none(folder, MANIFEST_FILE))
+    return ReplyContext(
+        clip_id=take.clip_id,
+        session_id=str(take.session.session_id),
+        program=program_key(take.session),
+        focus=evaluate_session(take.session).focus_code,
+        bundle=str(bundle),
+    )
+
+
 def read_take(folder: Folder, manifest: dict[str, Any] | None) -> Take:
     """Return the take that a bundle holds. Raises InvalidInput or UnsafePath naming the file and the field."""
     raw = folder.read(SESSION_FILE, MAX_SESSION_BYTES)
@@ -198,10 +232,6 @@ def _document_or_none(folder: Folder, name: str) -> dict[str, Any] | None:
         return None if raw is None else parse_json_object(raw)
     except (InvalidInput, UnsafePath):
         return None
-
-
-def _manifest_or_none(folder: Folder) -> dict[str, Any] | None:
-    return _document_or_none(folder, MANIFEST_FILE)
 
 
 def _manifest(folder: Folder) -> dict[str, Any]:

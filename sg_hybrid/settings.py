@@ -23,6 +23,7 @@ counts as unset. The config file is TOML with the field names as keys; it is the
     max_open_calls      AI_COACH_MAX_OPEN_CALLS    64
     log_format          SG_LOG_FORMAT              auto
     log_level           SG_LOG_LEVEL               info
+    notify_socket       NOTIFY_SOCKET              not set
 """
 
 from __future__ import annotations
@@ -168,6 +169,7 @@ class Settings(BaseModel):
     max_open_calls: Whole = _setting("AI_COACH_MAX_OPEN_CALLS", 64, "a whole number, 1 to 1024", ge=1, le=1024)
     log_format: LogFormat = _setting("SG_LOG_FORMAT", "auto", "auto, console or json")
     log_level: LogLevel = _setting("SG_LOG_LEVEL", "info", "debug, info, warning or error")
+    notify_socket: str | None = _setting("NOTIFY_SOCKET", None, "the socket of the service manager (set by systemd)")
 
     origins: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     """Where each field that is not a default came from: `flag`, `environment` or `file …`."""

@@ -8,11 +8,11 @@ a late reply still reaches the spool; then everything is cancelled. A second req
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import anyio
 import structlog
@@ -105,6 +105,14 @@ class Worker:
             finally:
                 with anyio.CancelScope(shield=True):
                     await worker._end()
+
+    async def start(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+        """Start a background task and wait until it is ready. It is cancelled at the end."""
+        await self._tasks.start(function, *args, name=getattr(function, "__name__", None))
+
+    async def quiet(self) -> None:
+        """Wait until no cycle and no call runs."""
+        await self.runner.active.quiet()
 
     async def watch(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Coach what the intake brings, until `life.stop()`. Started once the folders are watched."""

@@ -1,0 +1,272 @@
+"""Puts a worker together from its real edges. The clocks enter here, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import structlog
+
+from sg_coach.errors import CoachError
+from sg_coach.timestamps import utc_text
+
+from .ai_config import AiConfig
+from .bundle import DiskBundles, context_in, settle_queued
+from .errors import AiRefused, ConfigError
+from .fs import run_blocking
+from .history import ScoreHistory
+from .intake import DiskIntake, scan_once
+from .models import AiReply, CoachRequest, CycleReport, ReplyContext
+from .queue_lock import QueueLock
+from .race import Limits
+from .settings import Settings
+from .spool import DiskSpool
+from .spool_state import SpoolOptions
+from .sweeper import Sweeper
+from .switch import Switch
+from .worker import Parts, Worker
+
+if TYPE_CHECKING:
+    from .ai_client import AnthropicCoach
+
+WARM_UP_CHECK_S = 5.0
+"""How often a worker whose AI is off looks whether it was switched on, to load the SDK before it is needed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(_BOOT_CLOCK)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - the one place
+
+
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class OnDemandCoach:
+    """The AI client, made when it is first needed: its SDK takes a second to load and 60 MiB to keep."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: AnthropicCoach | None = None
+        self._making = anyio.Lock()
+
+    async def ask(self, request: CoachRequest) -> AiReply:
+        """See ports.AiCoach."""
+        try:
+            coach = await self.ready()
+        except ConfigError as error:
+            raise AiRefused(str(error)) from error
+        return await coach.ask(request)
+
+    async def ready(self) -> AnthropicCoach:
+        """Return the client, warm. Raises ConfigError if the key or the SDK cannot be used."""
+        async with self._making:
+            if self._made is None:
+                from .ai_client import AnthropicCoach
+
+                self._made = await AnthropicCoach.create(ai_config(self._settings))
+                await self._made.warm_up()
+        return self._made
+
+    async def aclose(self) -> None:
+        if self._made is not None:
+            await self._made.aclose()
+
+
+def ai_config(settings: Settings) -> AiConfig:
+    """Return what the AI client needs. Raises ConfigError if there is no key."""
+    if settings.anthropic_api_key is None:
+        raise ConfigError("no key: set ANTHROPIC_API_KEY")
+    return AiConfig(
+        api_key=settings.anthropic_api_key.get_secret_value(),
+        base_url=settings.anthropic_base_url,
+        model=settings.ai_model,
+        give_up_after_s=settings.give_up_after_s,
+        max_open_calls=settings.max_open_calls,
+    )
+
+
+class HybridWorker:
+    """The worker, for the command line and for a generator that runs it in its own event loop.
+
+    async with HybridWorker(settings) as worker:
+        report = await worker.coach_clip(bundle_dir)
+
+    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out). Raises
+    QueueHeld if another worker owns the queue, UnsafePath if the queue cannot be trusted, ConfigError, OSError.
+    """
+
+    def __init__(self, settings: Settings, *, watch: bool = True, handle_signals: bool = False) -> None:
+        self.settings = settings
+        self._watch = watch
+        self._handle_signals = handle_signals
+        self._coach = OnDemandCoach(settings)
+        self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper]] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._context = self._opened()
+        self._worker, self._sweeper = await self._context.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._context is not None
+        return await self._context.__aexit__(kind, error, traceback)
+
+    async def coach_clip(self, bundle: Path) -> CycleReport:
+        """Coach one bundle now; return when its race is over and its files are durable.
+
+        The report of a take that this worker coaches at the moment is waited for; one that was coached before gives a
+        report with `ai_status` None. Raises OSError or CoachError if not even the coach file could be written.
+        """
+        return await self._worker.coach_clip(bundle.absolute())
+
+    async def serve(self) -> None:
+        """Wait until somebody asks for the end: `stop`, or SIGTERM or SIGINT if signals are handled."""
+        await self._worker.life.stop_asked.wait()
+
+    def stop(self) -> None:
+        """Ask for a clean end; asked twice, hurry."""
+        self._worker.life.stop()
+
+    async def ai_ready(self) -> None:
+        """Load the AI client now, whether or not the AI is on. Raises ConfigError if the key or the SDK is missing."""
+        await self._coach.ready()
+
+    async def drain(self) -> int:
+        """Coach every waiting take, wait for late replies too, sweep once; return how many bundles were looked at."""
+        batch = await run_blocking(scan_once, self.settings.bundle_roots)
+        if batch:
+            await self._worker.dispatch(batch)
+        await self._worker.quiet()
+        await self._sweeper.sweep_once()
+        return len(batch)
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper]]:
+        clock, settings = SystemClock(), self.settings
+        intake = DiskIntake(
+            settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
+        )
+        options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
+        spool = await DiskSpool.open(settings.queue_dir, clock, options)
+        with QueueLock.acquire(settings.queue_dir, _holder(settings, clock)):
+            await spool.recover(settle_queued)
+            await spool.refresh()
+            coach, gate = self._coach, Switch(settings.queue_dir, settings)
+            sweeper = Sweeper(
+                spool, clock, interval_s=settings.sweep_interval_s, applied_keep_days=settings.applied_keep_days
+            )
+            parts = Parts(
+                bundles=DiskBundles(clock),
+                spool=spool,
+                coach=coach,
+                gate=gate,
+                clock=clock,
+                scores=ScoreHistory(),
+                intake=intake,
+                sweeper=sweeper,
+                limits=_limits(settings),
+                grace_s=settings.grace_s,
+            )
+            try:
+                async with Worker.opened(parts) as worker:
+                    await self._start(worker, coach, gate)
+                    yield worker, sweeper
+            finally:
+                await coach.aclose()
+
+    async def _start(self, worker: Worker, coach: OnDemandCoach, gate: Switch) -> None:
+        if self._handle_signals:
+            await worker.start(_obey_signals, worker)
+        await worker.start(_warm_up, coach, gate)
+        if self._watch:
+            await worker.start(worker.watch)
+        state = gate.state()
+        roots = [str(root) for root in self.settings.bundle_roots]
+        _log.info("ready", bundle_roots=roots, queue=str(self.settings.queue_dir), ai=state.enabled, why=state.why)
+        _notify(self.settings.notify_socket, b"READY=1")
+
+
+async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    """Load the AI client as soon as the AI is on, before a take needs it."""
+    task_status.started()
+    if not gate.state().key_present:
+        return
+    while not gate.state().enabled:
+        await anyio.sleep(WARM_UP_CHECK_S)
+    try:
+        await coach.ready()
+    except ConfigError as error:
+        _log.error("ai_not_usable", reason=str(error))
+
+
+async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            _log.info("stopping", signal=signal.Signals(number).name, hurry=worker.life.stopping)
+            worker.life.stop()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        reply_deadline_s=settings.reply_deadline_ms / 1000,
+        give_up_after_s=settings.give_up_after_s,
+        max_open_calls=settings.max_open_calls,
+    )
+
+
+def _holder(settings: Settings, clock: SystemClock) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "since_utc": utc_text(clock.now()),
+        "bundle_roots": [str(root) for root in settings.bundle_roots],
+    }
+
+
+def _lookup_in(intake: DiskIntake) -> Any:
+    def lookup(clip_id: str) -> ReplyContext | None:
+        """Find the session of an entry that somebody else put in, by its clip's bundle."""
+        bundle = intake.find_bundle(clip_id)
+        if bundle is None:
+            return None
+        try:
+            return context_in(bundle)
+        except (CoachError, OSError):
+            return None
+
+    return lookup
+
+
+def _notify(address: str | None, message: bytes) -> None:
+    """Tell the service manager (sd_notify): a datagram to the socket that NOTIFY_SOCKET names."""
+    if not address:
+        return
+    path = "\0" + address[1:] if address.startswith("@") else address
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.sendto(message, path)
+    except OSError as error:
+        _log.warning("not_notified", socket=address, error=str(error))

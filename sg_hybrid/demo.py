@@ -1,0 +1,230 @@
+"""The life of a take, shown on real takes: the real worker, real sockets and files, and the local simulator as the AI.
+
+Times are real but for one: the queue's time to live is shortened, so that an expiry can be watched.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from sg_coach.files import Folder
+from sg_coach.jsontext import parse_json_object, to_json_bytes
+
+from .compose import HybridWorker, SystemClock
+from .models import AI_FILE, COACH_FILE, QUEUED_FILE, SESSION_FILE
+from .settings import Settings
+from .simulator import Fault, Outcome, Simulator, serve
+from .switch import set_mode
+
+TTL_S: Final = 8.0
+LATE_WINDOW_S: Final = 10.0
+LOOK_EVERY_S: Final = 0.001
+DEMO_DAY: Final = "2026-02-04"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One take of the demo: which recorded take, how the AI answers, what to tell about it."""
+
+    clip_id: str
+    take: str
+    outcome: Outcome
+    title: str
+    expect: str
+    """What to wait for: the name of a file in the bundle, `pending`, or nothing but the hint."""
+    ai: bool = True
+
+
+SCENES: Final = (
+    Scene("waltz_1", "abercrombie_02", Outcome(0.3), "the AI answers in 0.3 s", AI_FILE),
+    Scene("waltz_2", "abercrombie_03", Outcome(1.4), "the AI answers in 1.4 s: too late for this take", "pending"),
+    Scene(
+        "waltz_3",
+        "abercrombie_04",
+        Outcome(0.1, fault=Fault.HTML),
+        "a login page answers instead of the AI",
+        QUEUED_FILE,
+    ),
+    Scene("waltz_4", "abercrombie_05", Outcome(0.1, fault=Fault.GARBAGE), "the AI answers nonsense", ""),
+    Scene("blues_1", "guitarset_00", Outcome(2.0), "late, and no further take of this session follows", "pending"),
+    Scene("waltz_5", "abercrombie_06", Outcome(0.1), "the AI is switched off (sg-hybrid ai off)", "", ai=False),
+)
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where the demo plays."""
+
+    bundles: Path
+    queue: Path
+    say: Say
+    seen: dict[Path, float] = field(default_factory=dict)
+
+    def waiting(self) -> list[str]:
+        return sorted(path.name for path in (self.queue / "pending").glob("*_ai_addendum.json"))
+
+
+async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path | None = None) -> bool:
+    """Play the demo; return whether everything that it promised was seen.
+
+    `queue_dir` defaults to the repository's `queue/` when it is run there, else to a temporary folder.
+    """
+    bundles = bundle_root or Path(tempfile.mkdtemp(prefix="sg-bundles-"))
+    queue = queue_dir or _development_spool() or Path(tempfile.mkdtemp(prefix="sg-coach-queue-"))
+    _clear(queue)
+    stage = Stage(bundles, queue, say)
+    _introduce(stage)
+    outcomes = {scene.clip_id: scene.outcome for scene in SCENES}
+    current = [SCENES[0].clip_id]
+    async with (
+        serve(lambda _call: outcomes[current[0]], name="demo") as simulator,
+        HybridWorker(_settings(stage, simulator)) as worker,
+    ):
+        with anyio.move_on_after(LATE_WINDOW_S):
+            await worker.ai_ready()  # as in a session that has begun: the client takes about a second to load, once
+        shown = [await _play(stage, scene, current) for scene in SCENES]
+        shown.append(await _watch_the_expiry(stage))
+    _conclude(stage, all(shown))
+    return all(shown)
+
+
+async def _play(stage: Stage, scene: Scene, current: list[str]) -> bool:
+    current[0] = scene.clip_id
+    _switch(stage, on=scene.ai)
+    facts = parse_json_object(_take(scene.take))
+    stage.say("")
+    stage.say(f"▸ {scene.clip_id}: {facts['program']['name']}, {facts['bpm']:g} bpm, {facts['total_events']} notes")
+    stage.say(f"  {scene.title}")
+    bundle = stage.bundles / DEMO_DAY / scene.clip_id
+    begin = await anyio.to_thread.run_sync(_arrive, bundle, scene)
+    with anyio.move_on_after(LATE_WINDOW_S):
+        await _until(lambda: _ended(stage, bundle, scene), lambda: _tell(stage, bundle, begin))
+        await anyio.sleep(0.6 if not scene.expect else 0.1)
+        _tell(stage, bundle, begin)
+        return _ended(stage, bundle, scene)
+    stage.say(f"  ! expected {scene.expect or 'the hint'}, and it did not come")
+    return False
+
+
+def _ended(stage: Stage, bundle: Path, scene: Scene) -> bool:
+    if not (bundle / COACH_FILE).exists():
+        return False
+    if scene.expect == "pending":
+        return f"{scene.clip_id}_ai_addendum.json" in stage.waiting()
+    return not scene.expect or (bundle / scene.expect).exists()
+
+
+def _arrive(bundle: Path, scene: Scene) -> float:
+    """The instrument leaves the facts of the take; return when (event loop time is monotonic time)."""
+    bundle.mkdir(parents=True, exist_ok=True)
+    with Folder.open(bundle) as folder:
+        tags = {"clip_id": scene.clip_id, "created_at": f"{DEMO_DAY}T12:00:00.000Z"}
+        folder.write("clip.tags.json", to_json_bytes(tags))
+        folder.write(SESSION_FILE, _take(scene.take), durable=False)
+    return _now()
+
+
+def _tell(stage: Stage, bundle: Path, begin: float) -> None:
+    """Say what appeared since the last look, and when."""
+    pending = [stage.queue / "pending" / name for name in stage.waiting()]
+    for path in (bundle / COACH_FILE, bundle / AI_FILE, bundle / QUEUED_FILE, *pending):
+        if path not in stage.seen and path.exists():
+            stage.seen[path] = _now()
+            document = parse_json_object(path.read_bytes())
+            text = document.get("coach_hint") or document.get("coaching_tip") or document.get("exercise_hint")
+            where = path.name if path.parent == bundle else f"pending/{path.name}"
+            stage.say(f"  {(_now() - begin) * 1000:7.1f} ms  {where:<34} {text}")
+
+
+async def _watch_the_expiry(stage: Stage) -> bool:
+    waiting = stage.waiting()
+    stage.say("")
+    stage.say(f"▸ a late tip that nobody needs: {', '.join(waiting)}")
+    stage.say(f"  it may wait {TTL_S:g} s (shortened for this demo; by default 300 s)")
+    begin = _now()
+    with anyio.move_on_after(3 * TTL_S):
+        await _until(lambda: not stage.waiting(), lambda: None, every=0.05)
+        stage.say(f"  {_now() - begin:7.1f} s   expired: pending/ is empty")
+        return bool(waiting)
+    stage.say("  ! it did not expire")
+    return False
+
+
+async def _until(done: Callable[[], bool], meanwhile: Callable[[], None], *, every: float = LOOK_EVERY_S) -> None:
+    while not done():
+        meanwhile()
+        await anyio.sleep(every)
+
+
+def _settings(stage: Stage, simulator: Simulator) -> Settings:
+    return Settings(
+        ai_enabled=True,
+        anthropic_api_key="demo-key-of-the-simulator",
+        anthropic_base_url=simulator.base_url,
+        queue_dir=stage.queue,
+        bundle_roots=(stage.bundles,),
+        spool_ttl_s=TTL_S,
+        sweep_interval_s=0.5,
+        give_up_after_s=LATE_WINDOW_S,
+    )
+
+
+def _switch(stage: Stage, *, on: bool) -> None:
+    set_mode(stage.queue, "auto" if on else "off", SystemClock().now())
+
+
+def _introduce(stage: Stage) -> None:
+    stage.say("The life of a take: real performances, the real worker, the local simulator as the AI.")
+    stage.say("The rule-based hint is there at once. The AI has 500 ms; what comes later waits for the next take.")
+
+
+def _conclude(stage: Stage, complete: bool) -> None:
+    day = stage.bundles / DEMO_DAY
+    stage.say("")
+    stage.say("Look into" if complete else "Not everything came as promised. Look into")
+    stage.say(f"  {day}/waltz_1   hint and AI tip in time: clip.coach.json, clip.ai_coach.json, manifest.json")
+    stage.say(f"  {day}/waltz_3   the earlier take's tip: clip.ai_coach.queued.json")
+    stage.say(f"  {day}/session.index.json   the session's story")
+    stage.say(f"  {stage.queue}/applied   the late reply that was applied")
+    stage.say(f"  sg-hybrid show {day}/waltz_3")
+
+
+def _take(name: str) -> bytes:
+    """Return a recorded take: from the repository's fixtures, or from the copy inside an installed package."""
+    return (_takes() / f"{name}.json").read_bytes()
+
+
+def _takes() -> Path:
+    packaged = Path(str(resources.files("sg_hybrid"))) / "_takes"
+    return packaged if packaged.is_dir() else _repository() / "fixtures" / "sessions"
+
+
+def _repository() -> Path:
+    return Path(__file__).resolve().parent.parent
+
+
+def _development_spool() -> Path | None:
+    folder = _repository() / "queue"
+    return folder if (folder / "README.md").is_file() and (_repository() / "pyproject.toml").is_file() else None
+
+
+def _clear(queue: Path) -> None:
+    """An earlier demo's replies go; nothing else is touched."""
+    for folder in ("pending", "applied", "claimed", "context"):
+        for scene in SCENES:
+            for path in (queue / folder).glob(f"{scene.clip_id}*.json"):
+                path.unlink()
+    (queue / "control.json").unlink(missing_ok=True)
+
+
+def _now() -> float:
+    return anyio.current_time()
