@@ -18,7 +18,7 @@ from sg_hybrid.errors import AiError, AiPaused, AiTimeout, ConfigError
 from sg_hybrid.models import AiReply, CoachRequest
 from sg_hybrid.prompt import message_parameters, model_id
 
-from .faults import is_worth_a_retry, pause_asked_for
+from .faults import NoAnswer, is_worth_a_retry, pause_asked_for
 from .reply import usable_reply
 
 if TYPE_CHECKING:
@@ -159,8 +159,6 @@ class AnthropicCoach:
         return await retrying(self._attempt, parameters, call)
 
     async def _attempt(self, parameters: dict[str, Any], call: _Call) -> Reading:
-        from .sdk import NoAnswer  # loaded by `create`, in its thread
-
         call.attempts += 1
         try:
             return await self._api.call(parameters)

@@ -38,6 +38,14 @@ _REMEDIES: Final = {
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
 
 
+class NoAnswer(AiUnreachable):
+    """The connection broke before any byte of an answer."""
+
+
+class NoFreeConnection(AiBusy):
+    """All connections are in use by calls that wait."""
+
+
 def for_status(status: int, error_type: object = None, retry_after: str | None = None) -> AiError:
     """Return the error that an HTTP status means. `error_type` is the API's own word for it, from the body.
 
@@ -68,7 +76,9 @@ def retry_after_s(header: str | None) -> float | None:
 
 def is_worth_a_retry(error: BaseException) -> bool:
     """Return whether the same call may work in a moment: the service is busy and does not ask for a long pause."""
-    return isinstance(error, AiBusy) and (error.retry_after_s or 0.0) <= MAX_RETRY_AFTER_S
+    if not isinstance(error, AiBusy) or isinstance(error, NoFreeConnection):
+        return False
+    return (error.retry_after_s or 0.0) <= MAX_RETRY_AFTER_S
 
 
 def pause_asked_for(error: AiError, *, refused_s: float) -> float | None:

@@ -6,6 +6,7 @@ thread, once, and only if the AI is on.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 import anthropic
@@ -13,20 +14,18 @@ import anyio
 import httpx2
 
 from sg_hybrid.ai_config import AiConfig
-from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRefused, AiTimeout, AiUnreachable
+from sg_hybrid.errors import AiError, AiInvalid, AiRefused, AiTimeout, AiUnreachable
 
-from .faults import for_status
+from .faults import NoAnswer, NoFreeConnection, for_status
 from .reading import Reading
 from .transport import REUSED, BoundedTransport, real_transport
 
 DRAIN_S: Final = 0.25
 """After the last event: how long to wait for the end of the body, so that the connection can be used again."""
+_TALKATIVE: Final = ("anthropic", "httpx2", "httpcore2")
+"""Loggers that would write prompts and the service's headers at DEBUG, and a line for each request at INFO."""
 _EVENT_STREAM: Final = "text/event-stream"
 _REHEARSAL: Final = b'event: message_start\ndata: {"type":"message_start","message":{"usage":{}}}\n\n'
-
-
-class NoAnswer(AiUnreachable):
-    """The connection broke before any byte of an answer."""
 
 
 class MessagesApi:
@@ -34,6 +33,8 @@ class MessagesApi:
 
     def __init__(self, config: AiConfig, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         """Loads certificates and builds the client: some tens of milliseconds, so call it in a thread."""
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._base_url = config.base_url
         self._transport = BoundedTransport(transport or real_transport(config), config.max_reply_bytes)
         timeout = httpx2.Timeout(config.read_s, connect=config.connect_s, pool=config.pool_s)
@@ -129,7 +130,7 @@ def classified(error: Exception) -> AiError:
 
 def _timeout(cause: httpx2.TimeoutException) -> AiError:
     if isinstance(cause, httpx2.PoolTimeout):
-        return AiBusy("all connections are in use by calls that wait")
+        return NoFreeConnection()
     if isinstance(cause, httpx2.ConnectTimeout):
         return AiUnreachable("no connection within the time limit")
     return AiTimeout("the AI service was silent for too long")

@@ -169,6 +169,7 @@ async def serve(
     is any free one; `base_url` of the yielded Simulator tells it. Raises OSError if the port is taken.
     """
     simulator = Simulator(behaviour if callable(behaviour) else scripted(behaviour), name)
+    failure: Exception | None = None
     async with await anyio.create_tcp_listener(local_host=HOST, local_port=port) as listener:
         taken = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
         simulator.base_url = f"http://{HOST}:{taken}"
@@ -176,8 +177,12 @@ async def serve(
             group.start_soon(listener.serve, simulator.handle, name="simulator")
             try:
                 yield simulator
+            except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that would wrap it
+                failure = error
             finally:
                 group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def run_simulator(

@@ -1,0 +1,48 @@
+"""What the AI client needs to know is checked once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sg_hybrid.ai_config import AiConfig
+from sg_hybrid.errors import ConfigError
+
+KEY = "sk-test-very-secret"
+
+
+@pytest.mark.parametrize("key", ["", " ", f"{KEY}\n", f"{KEY}\r\nx: y", f" {KEY}", f"{KEY}\u00e9", f"{KEY}\x00"])
+def test_a_key_that_cannot_be_a_header_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ConfigError, match=r"^api_key: ") as caught:
+        AiConfig(api_key=key)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("base_url", url) for url in ("", "api.anthropic.com", "ftp://x", "https://", "http://x:y", "http://x:0")],
+        *[
+            ("base_url", url)
+            for url in ("https://u:p@x", "https://x/?a=1", "https://x/#a", "https://x/ y", "http://[x")
+        ],
+        *[("model", model) for model in ("", "a b", "a\nb", "x" * 201)],
+        *[("provider", provider) for provider in ("", "My", "a:b")],
+        *[(name, 0.0) for name in ("give_up_after_s", "connect_s", "read_s", "pool_s", "keepalive_s")],
+        *[("give_up_after_s", value) for value in (-1.0, float("nan"), float("inf"))],
+        *[(name, 0) for name in ("max_open_calls", "max_tokens", "max_reply_bytes")],
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name}: "):
+        AiConfig(**{"api_key": KEY, name: value})
+
+
+@pytest.mark.parametrize("url", ["https://api.anthropic.com", "http://127.0.0.1:8080", "http://[::1]:80/api/"])
+def test_an_address_that_can_work_is_kept(url: str) -> None:
+    assert AiConfig(api_key=KEY, base_url=url).base_url == url
+
+
+def test_the_key_is_in_no_repr() -> None:
+    assert KEY not in repr(AiConfig(api_key=KEY))
