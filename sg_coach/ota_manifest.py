@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from .contract import COACH_CONTRACT_VERSION
-from .errors import UnsafePath
+from .errors import InvalidInput, UnsafePath
 from .jsontext import parse_json_object
 from .models import Int, NotBlank, PracticeAssignment, Rfc3339, Uuid, Value, first_problem
 from .ota_seal import sealed
@@ -130,7 +130,10 @@ def manifest_from(raw: bytes, *, source: str = MANIFEST_NAME) -> OtaBundleManife
     Raises UnsafePath for a path that leads outside, to the manifest itself or twice to one file, InvalidInput for
     anything else that does not fit, naming `source` and the field.
     """
-    document = parse_json_object(raw, max_bytes=MAX_MANIFEST_BYTES)
+    try:
+        document = parse_json_object(raw, max_bytes=MAX_MANIFEST_BYTES)
+    except InvalidInput as error:
+        raise error.in_file(source) from error
     artifacts = document.get("artifacts")
     if isinstance(artifacts, list):
         listed = [item.get("path") for item in artifacts if isinstance(item, dict)]

@@ -72,9 +72,10 @@ def check_distinct(paths: Iterable[str]) -> None:
     """
     seen: dict[str, str] = {}
     for path in paths:
-        twin = seen.setdefault(_folded(path), path)
-        if twin is not path:
-            raise UnsafeArchive(f"two entries for one file: '{shown(twin)}' and '{shown(path)}'")
+        folded = _folded(path)
+        if folded in seen:
+            raise UnsafeArchive(f"two entries for one file: '{shown(seen[folded])}' and '{shown(path)}'")
+        seen[folded] = path
     for folded, path in seen.items():
         parts = folded.split("/")
         above = next((found for end in range(1, len(parts)) if (found := seen.get("/".join(parts[:end])))), None)
