@@ -1,4 +1,4 @@
-"""The fixtures are what they say: made anew they are the same bytes, the good ones keep the contracts, the others not."""
+"""The fixtures are what they say: made anew they are the same bytes, the good ones keep the contracts."""
 
 from __future__ import annotations
 
