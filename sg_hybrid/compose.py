@@ -139,7 +139,7 @@ class HybridWorker:
         The report of a take that this worker coaches at the moment is waited for; one that was coached before gives a
         report with `ai_status` None. Raises OSError or CoachError if not even the coach file could be written.
         """
-        return await self._worker.coach_clip(bundle.absolute())
+        return await self._worker.coach_clip(bundle.absolute())  # noqa: ASYNC240 - asks no disk
 
     async def serve(self) -> None:
         """Wait until somebody asks for the end: `stop`, or SIGTERM or SIGINT if signals are handled."""
@@ -174,9 +174,7 @@ class HybridWorker:
             await spool.recover(settle_queued)
             await spool.refresh()
             coach, gate = self._coach, Switch(settings.queue_dir, settings)
-            sweeper = Sweeper(
-                spool, clock, interval_s=settings.sweep_interval_s, applied_keep_days=settings.applied_keep_days
-            )
+            sweeper = Sweeper(spool, clock, interval_s=settings.sweep_interval_s, keep_days=settings.applied_keep_days)
             parts = Parts(
                 bundles=DiskBundles(clock),
                 spool=spool,
@@ -214,7 +212,7 @@ async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc
     if not gate.state().key_present:
         return
     while not gate.state().enabled:
-        await anyio.sleep(WARM_UP_CHECK_S)
+        await anyio.sleep(WARM_UP_CHECK_S)  # noqa: ASYNC110 - the switch is a file, it sends no event
     try:
         await coach.ready()
     except ConfigError as error:

@@ -23,7 +23,7 @@ from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import apply_progression_policy
 from sg_coach.timestamps import utc_text
 
-from .errors import AiError, AiInvalid, AiTimeout, BundleRefused, StaleTake
+from .errors import AiError, AiInvalid, AiPaused, AiTimeout, BundleRefused, StaleTake
 from .models import AiAddendum, AiReply, AiStatus, Coached, CycleReport, Query, ReplyContext, Take, program_key
 from .ports import AiCoach, Bundles, Claim, Clock, Gate, Scores, Spool
 from .prompt import build_request
@@ -213,6 +213,9 @@ class CycleRunner:
     async def _ask_and_bring(self, coached: Coached, race: Race) -> None:
         try:
             addendum = await self._ask(coached)
+        except AiPaused as error:
+            race.fail(error)
+            _log.debug("ai_failed", clip=coached.take.clip_id, kind=error.kind, reason=str(error))
         except AiError as error:
             race.fail(error)
             _log.warning("ai_failed", clip=coached.take.clip_id, kind=error.kind, reason=str(error))
