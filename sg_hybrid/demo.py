@@ -26,6 +26,8 @@ from .switch import set_mode
 TTL_S: Final = 8.0
 LATE_WINDOW_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.001
+PAUSE_S: Final = 0.7
+"""After each take: longer than the deadline, so that what should not come could have come."""
 DEMO_DAY: Final = "2026-02-04"
 
 Say = Callable[[str], None]
@@ -108,8 +110,10 @@ async def _play(stage: Stage, scene: Scene, current: list[str]) -> bool:
     begin = await anyio.to_thread.run_sync(_arrive, bundle, scene)
     with anyio.move_on_after(LATE_WINDOW_S):
         await _until(lambda: _ended(stage, bundle, scene), lambda: _tell(stage, bundle, begin))
-        await anyio.sleep(0.6 if not scene.expect else 0.1)
         _tell(stage, bundle, begin)
+        await anyio.sleep(PAUSE_S)
+        if not (bundle / AI_FILE).exists() and scene.expect not in ("pending", QUEUED_FILE):
+            stage.say("             no clip.ai_coach.json: the rules' hint stands alone")
         return _ended(stage, bundle, scene)
     stage.say(f"  ! expected {scene.expect or 'the hint'}, and it did not come")
     return False
@@ -124,7 +128,7 @@ def _ended(stage: Stage, bundle: Path, scene: Scene) -> bool:
 
 
 def _arrive(bundle: Path, scene: Scene) -> float:
-    """The instrument leaves the facts of the take; return when (event loop time is monotonic time)."""
+    """The instrument leaves the facts of the take; return when."""
     bundle.mkdir(parents=True, exist_ok=True)
     with Folder.open(bundle) as folder:
         tags = {"clip_id": scene.clip_id, "created_at": f"{DEMO_DAY}T12:00:00.000Z"}
@@ -227,4 +231,4 @@ def _clear(queue: Path) -> None:
 
 
 def _now() -> float:
-    return anyio.current_time()
+    return SystemClock().monotonic()

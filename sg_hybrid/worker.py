@@ -95,16 +95,24 @@ class Worker:
     @classmethod
     @asynccontextmanager
     async def opened(cls, parts: Parts) -> AsyncIterator[Self]:
-        """Run the worker's background parts around the body; end cleanly after it, also when it is cancelled."""
+        """Run the worker's background parts around the body; end cleanly after it, also when it is cancelled.
+
+        An error of the body comes out as it is, not in a group.
+        """
+        failed: Exception | None = None
         async with anyio.create_task_group() as tasks:
             worker = cls(parts, tasks)
             tasks.start_soon(parts.sweeper.run, name="sweeper")
             tasks.start_soon(parts.scores.run, name="session index writer")
             try:
                 yield worker
+            except Exception as error:  # noqa: BLE001 - raised again, below
+                failed = error
             finally:
                 with anyio.CancelScope(shield=True):
                     await worker._end()
+        if failed is not None:
+            raise failed
 
     async def start(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
         """Start a background task and wait until it is ready. It is cancelled at the end."""

@@ -152,3 +152,9 @@ async def test_coach_clip_returns_the_report_of_the_cycle_that_runs_already() ->
         report = await worker.coach_clip(clip)
     assert report.ai_status == "success"
     assert made.coach.asked == ["a"]
+
+
+async def test_an_error_of_the_host_comes_out_as_it_is() -> None:
+    with pytest.raises(KeyError, match="mine"):
+        async with Worker.opened(parts()):
+            raise KeyError("mine")
