@@ -16,6 +16,9 @@ from .models import Query, ReplyContext
 FIRST_CREDIBLE_YEAR: Final = 2025
 """A wall clock that shows less was never set: the machine has no clock chip and no network yet."""
 
+WRITING_TIME_S: Final = 2.0
+"""Time that another program gets to finish a file that it writes in place, in seconds."""
+
 _MILLISECONDS: Final = 3
 """Decimals of a second that ages are compared with: `queued_at_utc` knows no more."""
 
@@ -70,6 +73,15 @@ def is_expired(age: Age, boottime: float) -> bool:
 def is_applicable(age: Age, boottime: float) -> bool:
     """Tell whether an entry of this age may be applied now."""
     return age.known and not is_expired(age, boottime)
+
+
+def is_settled(changed_at: float, now: datetime, seen_for_s: float) -> bool:
+    """Tell whether a file that cannot be read will stay so; one that somebody still writes deserves another look.
+
+    `changed_at` is its time of change in seconds since 1970, `seen_for_s` how long it was seen to be unreadable: that
+    counts where the time of change lies ahead of a wall clock that stepped.
+    """
+    return now.timestamp() - changed_at >= WRITING_TIME_S or seen_for_s >= WRITING_TIME_S
 
 
 def is_relevant(context: ReplyContext, query: Query) -> bool:

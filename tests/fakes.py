@@ -14,6 +14,8 @@ from sg_coach.jsontext import to_json_bytes
 from sg_coach.timestamps import parse_rfc3339, utc_text
 from sg_hybrid import policy
 from sg_hybrid.models import AiAddendum, Query, ReplyContext
+from sg_hybrid.ports import Claim
+from sg_hybrid.sweeper import SweepStats
 
 EPOCH = datetime(2026, 2, 4, 12, 34, 56, 789000, tzinfo=UTC)
 """Where the wall clock of a test starts."""
@@ -116,13 +118,15 @@ class MemorySpool:
         self.claimed[claim.addendum.clip_id] = claim
         return claim
 
-    async def finish(self, claim: MemoryClaim) -> None:
+    async def finish(self, claim: Claim) -> None:
         await self._step()
+        assert isinstance(claim, MemoryClaim)
         del self.claimed[claim.addendum.clip_id]
         self.applied.append((claim.addendum.clip_id, claim.target))
 
-    async def give_back(self, claim: MemoryClaim) -> None:
+    async def give_back(self, claim: Claim) -> None:
         await self._step()
+        assert isinstance(claim, MemoryClaim)
         clip_id = claim.addendum.clip_id
         del self.claimed[clip_id]
         if clip_id in self.pending:
@@ -138,6 +142,19 @@ class MemorySpool:
             del self.pending[clip_id]
             self.expired.append((clip_id, "ttl"))
         return len(due)
+
+    @property
+    def waiting(self) -> int:
+        return len(self.pending)
+
+    async def refresh(self) -> SweepStats:
+        """What stands in memory is known already."""
+        await self._step()
+        return SweepStats()
+
+    async def clean_applied(self, keep_days: float) -> int:
+        await self._step()
+        return 0
 
     def insert(self, addendum: AiAddendum, context: ReplyContext) -> None:
         """An entry that was there before the worker: judged by its own `queued_at_utc`."""

@@ -1,0 +1,117 @@
+"""One worker a queue: a lock on `worker.lock` that the kernel frees when its holder dies. Everything here blocks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sg_coach.errors import InvalidInput
+from sg_coach.files import PRIVATE, Folder
+from sg_coach.jsontext import parse_json_object, to_json_bytes
+
+from .errors import QueueHeld
+
+LOCK_FILE: Final = "worker.lock"
+
+_MAX_BYTES: Final = 64 * 1024
+_TRIES: Final = 5
+_PAUSE_S: Final = 0.02
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class QueueLock:
+    """The lock of a queue, held. Use it as a context manager; make it with `acquire`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @classmethod
+    def acquire(cls, root: Path, info: Mapping[str, object]) -> Self:
+        """Take the lock of the queue in `root` (made if it is missing), and write `info` into it for others to read.
+
+        `info` holds `pid`, `host`, `since_utc` and `bundle_roots`. Raises QueueHeld, naming the holder, if another
+        worker lives; UnsafePath or OSError if the queue cannot be used.
+        """
+        with Folder.make_private(root) as folder:
+            lock = cls(_open_and_lock(folder))
+        fd = lock._fd
+        try:
+            os.fchmod(fd, PRIVATE)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, to_json_bytes(dict(info)), 0)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+    def release(self) -> None:
+        """Free the lock. The file stays: removing it would let two workers hold two files of one name."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def holder(root: Path) -> dict[str, Any] | None:
+    """Return what the live worker of a queue wrote into its lock, or None if no worker holds it.
+
+    A worker that has not written yet gives an empty dict. Raises UnsafePath or OSError if the lock is no plain file.
+    """
+    try:
+        with Folder.open(root) as folder:
+            fd = os.open(LOCK_FILE, _FLAGS & ~os.O_CREAT & ~os.O_RDWR, dir_fd=folder.fd)
+            try:
+                return None if _try_lock(fd, fcntl.LOCK_SH) else _read_holder(folder)
+            finally:
+                os.close(fd)
+    except FileNotFoundError:
+        return None
+
+
+def _open_and_lock(folder: Folder) -> int:
+    """Return a descriptor that holds the lock.
+
+    `holder` looks by trying the lock for an instant, so it is tried a few times; and if somebody removed the file
+    meanwhile, the lock on what is left would exclude nobody, so the file is opened again.
+    """
+    for _ in range(_TRIES):
+        fd = os.open(LOCK_FILE, _FLAGS, PRIVATE, dir_fd=folder.fd)
+        if _try_lock(fd, fcntl.LOCK_EX) and _stands_there(folder, fd):
+            return fd
+        os.close(fd)
+        time.sleep(_PAUSE_S)
+    found = _read_holder(folder)
+    raise QueueHeld(
+        f"{folder.path}: another worker owns this queue (process {found.get('pid', 'unknown')} on "
+        f"{found.get('host', 'an unknown host')}, since {found.get('since_utc', 'an unknown time')}); "
+        "stop it, or use another queue (SG_COACH_QUEUE_DIR)"
+    )
+
+
+def _try_lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stands_there(folder: Folder, fd: int) -> bool:
+    ours, there = os.fstat(fd), folder.status(LOCK_FILE)
+    return there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _read_holder(folder: Folder) -> dict[str, Any]:
+    try:
+        return parse_json_object(folder.read(LOCK_FILE, _MAX_BYTES))
+    except (InvalidInput, FileNotFoundError):
+        return {}

@@ -1,0 +1,122 @@
+"""The sweeper: every few seconds it notices what others did to the queue, and discards what is over its time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import anyio
+import structlog
+
+from sg_coach.errors import CoachError
+
+from .ports import Clock
+
+CLEAN_EVERY_S: Final = 86_400.0
+"""Seconds between two looks for old audit copies."""
+
+_T = TypeVar("_T")
+_log = structlog.get_logger(__name__)
+
+
+class Looked(Protocol):
+    """What a look at the queue found, in entries."""
+
+    @property
+    def found(self) -> int: ...
+    @property
+    def gone(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def left(self) -> int: ...
+
+
+class SweptSpool(Protocol):
+    """What the sweeper needs of a spool. Each method is next to free when there is nothing to do."""
+
+    @property
+    def waiting(self) -> int:
+        """Number of entries that wait."""
+        ...
+
+    async def refresh(self) -> Looked:
+        """Notice what others put in or took out. Raises OSError or CoachError."""
+        ...
+
+    async def expire_due(self) -> int:
+        """Discard what is over its time; return how many. Raises OSError or CoachError."""
+        ...
+
+    async def clean_applied(self, keep_days: float) -> int:
+        """Remove old audit copies; return how many. Raises OSError or CoachError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStats:
+    """What one sweep did, in entries."""
+
+    found: int = 0
+    gone: int = 0
+    rejected: int = 0
+    left: int = 0
+    """Not readable yet: looked at again with the next sweep."""
+    expired: int = 0
+    cleaned: int = 0
+    """Audit copies that were old enough."""
+    waiting: int = 0
+    failed: int = 0
+    """Steps that the disk refused; they are done again with the next sweep."""
+
+
+class Sweeper:
+    """Sweeps a spool for as long as the worker lives."""
+
+    def __init__(self, spool: SweptSpool, clock: Clock, *, interval_s: float = 5.0, keep_days: float = 30.0) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._interval_s = interval_s
+        self._keep_days = keep_days
+        self._clean_at = clock.boottime()
+        self._failed = 0
+
+    async def run(self) -> None:
+        """Sweep until cancelled. A disk that refuses is logged and tried again; nothing else ends it."""
+        while True:
+            await self.sweep_once()
+            await anyio.sleep(self._interval_s)
+
+    async def sweep_once(self) -> SweepStats:
+        """Look, expire, clean; return what was done. A step that fails does not keep the others from being done."""
+        self._failed = 0
+        nothing: Looked = SweepStats()
+        looked = await self._attempt("refresh", self._spool.refresh, nothing)
+        expired = await self._attempt("expire", self._spool.expire_due, 0)
+        cleaned = await self._attempt("clean", self._clean_if_due, 0)
+        return SweepStats(
+            found=looked.found,
+            gone=looked.gone,
+            rejected=looked.rejected,
+            left=looked.left,
+            expired=expired,
+            cleaned=cleaned,
+            waiting=self._spool.waiting,
+            failed=self._failed,
+        )
+
+    async def _attempt(self, step: str, action: Callable[[], Awaitable[_T]], otherwise: _T) -> _T:
+        try:
+            return await action()
+        except (OSError, CoachError) as error:
+            self._failed += 1
+            _log.error("sweep_failed", step=step, error=str(error), remedy="tried again with the next sweep")
+            return otherwise
+
+    async def _clean_if_due(self) -> int:
+        now = self._clock.boottime()
+        if now < self._clean_at:
+            return 0
+        self._clean_at = now + CLEAN_EVERY_S
+        return await self._spool.clean_applied(self._keep_days)
