@@ -1,0 +1,25 @@
+"""Entry of the `sg-hybrid` command and of `python -m sg_hybrid`."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a narrow locale garbles a sign, it does not end a command
+    try:
+        from .cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("sg_hybrid", "sg_coach")):
+            raise
+        sys.stderr.write(f"ERROR: the package {error.name} is not installed; pip install 'sg-hybrid[worker]'\n")
+        sys.exit(1)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""`sg-hybrid check`: bundles against the contracts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .exits import Exit, explained, say
+from .options import Json, folder_at
+from .output import print_json, print_line
+
+if TYPE_CHECKING:
+    from sg_hybrid.bundle_check import Problem
+
+Bundles = Annotated[list[Path], typer.Argument(metavar="DIR...", show_default=False, help="Folders of bundles.")]
+
+
+def check(bundles: Bundles, json: Json = False) -> None:
+    """Check bundles: every document against its contract, every listed file against its hash.
+
+    Prints one problem a line; the exit code is 1 if there is any. Nothing is written.
+    """
+    found: dict[Path, tuple[Problem, ...]] = {}
+    worst = Exit.OK
+    for bundle in dict.fromkeys(bundles):
+        try:
+            found[bundle] = _problems(bundle)
+        except Exception as error:
+            code, line = explained(error)
+            if line is None:
+                raise
+            say(f"ERROR: {line}")
+            worst = max(worst, code)
+    if json:
+        print_json([_document(bundle, problems) for bundle, problems in found.items()])
+    else:
+        _print(found)
+    if any(found.values()):
+        worst = max(worst, Exit.FAILED)
+    raise typer.Exit(worst)
+
+
+def _problems(bundle: Path) -> tuple[Problem, ...]:
+    from sg_hybrid.bundle_check import check_bundle
+
+    return check_bundle(folder_at(bundle))
+
+
+def _document(bundle: Path, problems: tuple[Problem, ...]) -> dict[str, object]:
+    listed = [{"file": problem.file, "problem": problem.problem} for problem in problems]
+    return {"bundle": str(bundle), "ok": not problems, "problems": listed}
+
+
+def _print(found: dict[Path, tuple[Problem, ...]]) -> None:
+    for bundle, problems in found.items():
+        if problems:
+            for problem in problems:
+                print_line(f"{bundle}: {problem}")
+        else:
+            print_line(f"{bundle}: OK")

@@ -1,0 +1,58 @@
+"""Options that several commands have, and the settings that they lead to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from sg_hybrid.settings import Settings
+
+QueueDir = Annotated[
+    str | None,
+    typer.Option("--queue-dir", metavar="DIR", show_default=False, help="Root of the queue [SG_COACH_QUEUE_DIR]."),
+]
+BundleRoots = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bundle-root",
+        metavar="DIR",
+        show_default=False,
+        help="Folder that bundles appear in; may be given several times [SG_BUNDLE_ROOTS].",
+    ),
+]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", show_default=False, help="Config file (TOML) [SG_HYBRID_CONFIG]."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Bundle = Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of the bundle.")]
+
+
+def folder_at(path: Path) -> Path:
+    """Return `path` in full, so that it ends in the folder's own name (`.` does not)."""
+    return Path(os.path.abspath(path))
+
+
+def given(option: str, value: str | None) -> str | None:
+    """Return what an option names, None if it was not given. An empty one is a usage error."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty; is a variable not set?", param_hint=option)
+    return value
+
+
+def settings_from(
+    config: str | None = None, *, queue_dir: str | None = None, bundle_roots: list[str] | None = None
+) -> Settings:
+    """Return the settings with these options on top. Raises ConfigError; a usage error for an empty option."""
+    from sg_hybrid.settings import load_settings
+
+    flags = {
+        "queue_dir": given("--queue-dir", queue_dir),
+        "bundle_roots": tuple(given("--bundle-root", root) for root in bundle_roots or ()) or None,
+    }
+    config_file = given("--config", config)
+    return load_settings(flags, Path(config_file) if config_file else None)
