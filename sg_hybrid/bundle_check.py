@@ -112,7 +112,7 @@ class _Look:
 
     def _manifest(self) -> Iterator[Problem]:
         if MANIFEST_FILE not in self.documents:
-            if MANIFEST_FILE not in self.raw and not any(problem.file == MANIFEST_FILE for problem in self._unreadable):
+            if self._lacks_manifest():
                 yield Problem(MANIFEST_FILE, "not there; every bundle needs one")
             return
         if is_legacy(self.manifest):
@@ -120,8 +120,20 @@ class _Look:
             yield from _against(CoachingDeterministic, document, MANIFEST_FILE)
             return
         yield from (Problem(MANIFEST_FILE, line) for line in check_manifest(self.manifest))
-        if coach_entry(self.manifest) is not None and self.manifest.get("coaching_source") is None:
+        if "coaching_source" not in self.manifest and self._had_a_cycle():
             yield Problem(MANIFEST_FILE, "coaching_source: missing; it stands there after every cycle")
+
+    def _lacks_manifest(self) -> bool:
+        """The first cycle makes one where it is missing; a failed generation leaves only its error."""
+        if any(problem.file == MANIFEST_FILE for problem in self._unreadable):
+            return False
+        waits = SESSION_FILE in self.raw or ERROR_FILE in self.raw
+        return not waits or any(name in self.raw for _, name in OURS.values())
+
+    def _had_a_cycle(self) -> bool:
+        """Whether this worker wrote the coaching; an older writer's counts as deterministic without saying so."""
+        listed = [listed_as(self.manifest, name) for _, name in OURS.values()]
+        return any(entry is not None and (entry["path"] != COACH_FILE or "input_sha256" in entry) for entry in listed)
 
     def _documents(self) -> Iterator[Problem]:
         for name, model in _DOCUMENTS.items():

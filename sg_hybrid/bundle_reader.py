@@ -74,7 +74,7 @@ class BundleView:
 def read_bundle(bundle: Path) -> BundleView:
     """Return what the bundle in the folder `bundle` says.
 
-    Raises FileNotFoundError if there is no such folder, BundleRefused if its take was refused, InvalidInput (naming
+    Raises FileNotFoundError if there is no such folder, BundleRefused if `clip.error.json` says why there is no coaching, InvalidInput (naming
     file and field) if there is no coaching that can be read, UnsafePath, OSError.
     """
     with Folder.open(bundle) as folder:
@@ -154,10 +154,10 @@ def _coaching(folder: Folder, manifest: Mapping[str, Any], notes: list[str]) -> 
         if document is not None:
             return coaching_from(document, MANIFEST_FILE), True
         if refusal is not None:
-            raise BundleRefused(f"{folder.path}: the take was refused: {refusal}")
+            raise BundleRefused(f"{folder.path}: no coaching; {ERROR_FILE} says: {refusal}")
         raise InvalidInput("no coaching yet", source=str(folder.path), remedy="coach it with `sg-hybrid coach DIR`")
     if refusal is not None:
-        notes.append(f"{ERROR_FILE}: the newest take was refused: {refusal}")
+        notes.append(f"{ERROR_FILE} says: {refusal}")
     entry = listed_as(manifest, COACH_FILE)
     if entry is not None and not is_that_file(entry, raw):
         notes.append(f"{COACH_FILE}: not the file that {MANIFEST_FILE} lists")
