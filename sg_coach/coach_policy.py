@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -85,8 +87,14 @@ def evaluate_session(session: SessionRecord, *, t: Thresholds = Thresholds()) ->
 
 
 def _evaluation_id(session: SessionRecord, t: Thresholds) -> UUID:
-    inputs = {"session": session.model_dump(mode="json"), "thresholds": asdict(t)}
-    return uuid5(EVALUATION_NAMESPACE, to_compact_json(inputs))
+    facts = to_compact_json(session.model_dump(mode="json"))
+    return uuid5(EVALUATION_NAMESPACE, f'{{"session":{facts},"thresholds":{_rules_text(t)}}}')
+
+
+@lru_cache(maxsize=16)
+def _rules_text(t: Thresholds) -> str:
+    """The table as compact JSON; making it takes longer than the whole rest of an evaluation."""
+    return to_compact_json(asdict(t))
 
 
 def _clave(session: SessionRecord, t: Thresholds) -> _Noticed | None:

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from .errors import InvalidInput, LockTimeout, UnsafePath
-from .plainfile import open_plain
+from .errors import LockTimeout, UnsafePath
+from .plainfile import open_plain, read_bounded
 
 PRIVATE: Final = 0o600
 """Mode of files in the queue."""
@@ -37,6 +37,7 @@ SHARED: Final = 0o644
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY: Final = re.compile(r"\..+\.\d+-\d+\.tmp")
+_STAGE_ATTEMPTS: Final = 100
 _LOCK_PAUSE_S: Final = (0.0005, 0.01)
 
 _serial = itertools.count()
@@ -75,13 +76,11 @@ class Folder:
 
     @classmethod
     def make_private(cls, path: Path) -> Self:
-        """Create `path` (mode 0700 whatever the umask) if needed and open it.
+        """Create `path` and its missing parents (mode 0700 whatever the umask) if needed and open it.
 
         Raises UnsafePath if it belongs to somebody else or others may write to it.
         """
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(parents=True, mode=0o700)
-            path.chmod(0o700)
+        _make_folders(path)
         folder = cls.open(path)
         status = os.fstat(folder.fd)
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
@@ -106,7 +105,7 @@ class Folder:
 
     def names(self) -> list[str]:
         """Names in the folder, unsorted."""
-        return os.listdir(self.fd)
+        return os.listdir(self.fd)  # noqa: PTH208 - the open folder, not what its path leads to now
 
     def status(self, name: str) -> os.stat_result | None:
         """Status of an entry itself (a symlink is not followed), or None if it is not there."""
@@ -126,7 +125,7 @@ class Folder:
         """
         fd = open_plain(name, shown=self.path / name, dir_fd=self.fd)
         try:
-            return _read_bounded(fd, self.path / name, max_bytes)
+            return read_bounded(fd, self.path / name, max_bytes)
         finally:
             os.close(fd)
 
@@ -212,7 +211,11 @@ class Folder:
 
     def stage(self, name: str, data: bytes, *, mode: int) -> tuple[str, int]:
         """Write a temporary, to be fsynced and then renamed to `name` by the caller; return its name and descriptor."""
-        temporary = f".{name}.{os.getpid()}-{next(_serial)}.tmp"
+        for _ in range(_STAGE_ATTEMPTS - 1):
+            temporary = _temporary(name)
+            with contextlib.suppress(FileExistsError):  # left by a dead process that had our id, or planted
+                return temporary, self.create(temporary, data, mode=mode)
+        temporary = _temporary(name)
         return temporary, self.create(temporary, data, mode=mode)
 
     def move(self, name: str, target: Folder, new_name: str | None = None) -> None:
@@ -235,7 +238,13 @@ class Folder:
 
     def remove_stale_temporaries(self) -> int:
         """Remove what a dead process left. Call it only while nobody else writes here (under `lock`)."""
-        return sum(self.unlink(name) for name in self.names() if _TEMPORARY.fullmatch(name))
+        return sum(
+            self.unlink(name) for name in self.names() if _TEMPORARY.fullmatch(name) and not self._is_folder(name)
+        )
+
+    def _is_folder(self, name: str) -> bool:
+        status = self.status(name)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     # Excluding others
 
@@ -251,6 +260,19 @@ class Folder:
             yield
         finally:
             os.close(fd)
+
+
+def _make_folders(path: Path) -> None:
+    """Create a folder and its missing parents. One at a time: `parents=True` would leave them to the umask."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.exists():
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+                folder.chmod(0o700)
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.{os.getpid()}-{next(_serial)}.tmp"
 
 
 def start_writing(fd: int) -> None:
@@ -275,15 +297,3 @@ def _wait_for_lock(fd: int, path: Path, timeout_s: float) -> None:
             pause = min(pause * 2, longest)
         else:
             return
-
-
-def _read_bounded(fd: int, path: Path, max_bytes: int) -> bytes:
-    size = os.fstat(fd).st_size
-    if size > max_bytes:
-        raise InvalidInput(f"too large: {size} bytes, the limit is {max_bytes}", source=path.name)
-    data = os.read(fd, size + 1)
-    while len(data) <= max_bytes and (more := os.read(fd, 65536)):
-        data += more
-    if len(data) > max_bytes:
-        raise InvalidInput(f"too large: more than {max_bytes} bytes", source=path.name)
-    return data

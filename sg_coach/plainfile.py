@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from .errors import UnsafePath
+from .errors import InvalidInput, UnsafePath
 
 # Non-blocking: opening a FIFO would wait for its writer.
 _OPEN_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -32,6 +32,19 @@ def open_plain(name: str, *, shown: Path, dir_fd: int | None = None) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def read_bounded(fd: int, shown: Path, max_bytes: int) -> bytes:
+    """Return all that `fd` holds. Raises InvalidInput, naming the file, if that is more than `max_bytes`."""
+    size = os.fstat(fd).st_size
+    if size > max_bytes:
+        raise InvalidInput(f"too large: {size} bytes, the limit is {max_bytes}", source=shown.name)
+    data = os.read(fd, size + 1)
+    while len(data) <= max_bytes and (more := os.read(fd, 65536)):
+        data += more
+    if len(data) > max_bytes:
+        raise InvalidInput(f"too large: more than {max_bytes} bytes", source=shown.name)
+    return data
 
 
 def _check_plain(status: os.stat_result, shown: Path) -> None:

@@ -143,15 +143,21 @@ class Worker:
             self._tasks.start_soon(self._coach_in_order, group, name=f"takes from {group[0].name}")
 
     async def _coach_in_order(self, bundles: Sequence[Path]) -> None:
-        """Start each cycle when the hint of the one before it is out."""
+        """Run the cycles, each from when the hint of the one before it is out; this task runs the last one itself."""
         with self.runner.active.leaving():
-            for bundle in bundles:
+            for bundle in bundles[:-1]:
                 if not self.life.stopping:
-                    await self._tasks.start(self._cycle, bundle, name=f"cycle of {bundle.name}")
+                    await self._tasks.start(self._cycle_of_many, bundle, name=f"cycle of {bundle.name}")
+            if not self.life.stopping:
+                await self._cycle(bundles[-1])
 
-    async def _cycle(self, bundle: Path, *, task_status: TaskStatus[None]) -> None:
-        """One cycle, whatever happens in it: the worker never stops for one bundle."""
+    async def _cycle_of_many(self, bundle: Path, *, task_status: TaskStatus[None]) -> None:
         hinted = _Once(task_status)
+        await self._cycle(bundle, hinted)
+        hinted()
+
+    async def _cycle(self, bundle: Path, hinted: Callable[[], None] = lambda: None) -> None:
+        """One cycle, whatever happens in it: the worker never stops for one bundle."""
         try:
             report = await self.runner.run(bundle, hinted=hinted)
             if report.coaching is not None and report.error:
@@ -163,8 +169,6 @@ class Worker:
             self.parts.intake.forget(bundle)
         except Exception:  # noqa: BLE001 - logged whole; other takes must not suffer
             _log.exception("cycle_failed", bundle=str(bundle))
-        finally:
-            hinted()
 
     async def coach_clip(self, bundle: Path) -> CycleReport:
         """Coach one bundle now; return when its race is over and its files are durable.

@@ -53,6 +53,7 @@ def decide(take: Take) -> Coached:
 
 def addendum(**changes: Any) -> AiAddendum:
     facts: dict[str, Any] = {"clip_id": "clip_a", "ai_available": True, "ai_latency_ms": 300, "model_id": "a:b@c"}
+    facts |= {"schema_id": "coaching_ai_addendum", "schema_version": "v1"}
     return AiAddendum.model_validate(facts | {"coaching_tip": "Play softer."} | changes)
 
 

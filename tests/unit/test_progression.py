@@ -15,8 +15,7 @@ from sg_coach.hints import V1_HINTS
 from sg_coach.jsontext import parse_json_object
 from sg_coach.progression import Band, ProgressionPolicy, coaching_bytes, next_ema
 
-from .strategies import SESSION_ID
-
+SESSION_ID = "00000000-0000-0000-0000-00000000f001"
 NOW = "2026-02-04T12:34:56.789Z"
 scores = st.integers(0, 100)
 emas = st.none() | st.floats(0, 100)
