@@ -1,0 +1,151 @@
+"""Folder events from the Linux kernel (inotify(7)): a take is noticed within microseconds, idling costs nothing.
+
+A watch follows the folder itself, not its name. When a folder moves and is entered under its new name, the kernel
+returns the same watch and the new name replaces the old; a watch that still has an old name leads to a bundle that is
+not there. So moves need no book-keeping. Events are read on the event loop; folders are entered in threads. A folder
+is put into the table right after its watch exists and looked into only then, so an event that comes in between is
+about a file that the look finds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
+
+import anyio
+import structlog
+from anyio.lowlevel import checkpoint
+from inotify_simple import Event, INotify, flags
+
+from .layout import Kind, Report, Root
+from .models import SESSION_FILE
+from .watching import Sink
+
+_log = structlog.get_logger(__name__)
+
+# CREATE and MOVED_TO bring folders. A file counts when it is whole: renamed into place, or closed by its writer.
+_FOLDER_ONLY: Final = flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
+_MASKS: Final = {
+    Kind.ROOT: flags.ONLYDIR | flags.CREATE | flags.MOVED_TO | flags.MOVE_SELF,
+    Kind.DAY: _FOLDER_ONLY | flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE,
+    Kind.BUNDLE: _FOLDER_ONLY | flags.MOVED_TO | flags.CLOSE_WRITE,
+}
+_WHOLE: Final = flags.MOVED_TO | flags.CLOSE_WRITE
+_OVERFLOW: Final = int(flags.Q_OVERFLOW)
+_ENDED: Final = flags.IGNORED | flags.MOVE_SELF
+_FOLDER: Final = int(flags.ISDIR)
+_LIMITS: Final = (errno.ENOSPC, errno.ENOMEM)
+_GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class Watched(NamedTuple):
+    """A watched folder."""
+
+    path: str
+    kind: Kind
+
+
+@dataclass(slots=True)
+class _News:
+    """What one read of events says. The dictionaries are ordered sets."""
+
+    takes: dict[str, None]
+    folders: dict[str, None]
+    lost: bool = False
+
+
+class InotifyWatch:
+    """The folders that are watched through one inotify descriptor; use it as a context manager."""
+
+    def __init__(self, report: Report) -> None:
+        """Raises OSError if the kernel has no descriptor for us (EMFILE: `fs.inotify.max_user_instances`)."""
+        self._report = report
+        self._inotify = INotify()
+        self._watched: dict[int, Watched] = {}
+        self.blind = False
+        """Whether the kernel ran out of watches: only rescans notice what happens in the other folders."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inotify.close()
+
+    def enter(self, path: str, kind: Kind) -> None:
+        """Watch a folder from now on. Safe in any thread; costs one system call."""
+        try:
+            watch = self._inotify.add_watch(path, _MASKS[kind])
+        except OSError as error:
+            self._refused(path, error)
+        else:
+            self._watched[watch] = Watched(path, kind)
+
+    def keep(self, folders: Iterable[str]) -> None:
+        """Stop watching bundles that stand in none of these folders."""
+        kept = set(folders)
+        for watch, (path, kind) in list(self._watched.items()):
+            if kind is Kind.BUNDLE and os.path.dirname(path) not in kept:
+                self._watched.pop(watch, None)
+                self._stop(watch)
+
+    def follow(self, roots: Sequence[Root]) -> None:
+        """Nothing to do: the roots are entered like other folders."""
+
+    async def run(self, sink: Sink) -> None:
+        """Tell `sink` what happens, until cancelled."""
+        while True:
+            await anyio.wait_readable(self._inotify)
+            self._tell(self._inotify.read(timeout=0), sink)
+            await checkpoint()  # the receiver goes first, the next wait is set up after it
+
+    def _tell(self, events: Iterable[Event], sink: Sink) -> None:
+        news = _News({}, {})
+        for event in events:
+            self._sort(event, news)
+        if news.takes:
+            sink.takes(news.takes)
+        if news.folders:
+            sink.folders(news.folders)
+        if news.lost:
+            sink.lost()
+
+    def _sort(self, event: Event, news: _News) -> None:
+        if event.mask & _OVERFLOW:
+            _log.warning("events_lost", remedy="raise fs.inotify.max_queued_events")
+            news.lost = True
+        elif (watched := self._watched.get(event.wd)) is None:
+            return
+        elif event.mask & _ENDED:
+            news.lost |= self._left(event, watched)
+        elif event.mask & _FOLDER:
+            if watched.kind is not Kind.BUNDLE:
+                news.folders[f"{watched.path}/{event.name}"] = None
+        elif event.name == SESSION_FILE and event.mask & _WHOLE and watched.kind is not Kind.ROOT:
+            news.takes[watched.path] = None
+
+    def _left(self, event: Event, watched: Watched) -> bool:
+        """The folder was removed (the kernel ended its watch) or, a root, moved away; return whether it was a root."""
+        if event.mask & flags.IGNORED:
+            self._watched.pop(event.wd, None)
+        return watched.kind is Kind.ROOT
+
+    def _stop(self, watch: int) -> None:
+        try:
+            self._inotify.rm_watch(watch)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # the folder is gone, and its watch with it
+                raise
+
+    def _refused(self, path: str, error: OSError) -> None:
+        if error.errno in _GONE:
+            return
+        if error.errno not in _LIMITS:
+            self._report(path, f"not watched: {error.strerror}")
+        elif not self.blind:
+            self.blind = True
+            _log.warning(
+                "watches_exhausted", first=path, remedy="raise fs.inotify.max_user_watches", until_then="rescans"
+            )

@@ -1,0 +1,253 @@
+"""Noticing takes: folder events while the worker runs, a look at everything at its start, and a slow look in between.
+
+    events ──▶ a take is new ────────────────────────────▶ Inbox ──▶ batches in playing order
+          └──▶ a folder is new ──▶ enter it, look into it ──▲
+    rescan ──▶ enter, look, compare with what is known ─────┘
+
+A folder is watched first and looked into second, so nothing falls between. The event loop itself only reads events and
+looks at the one file that an event is about; everything else that touches a disk runs in a thread, in slices.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import anyio
+import structlog
+
+from .errors import ConfigError
+from .fs import run_blocking
+from .layout import NEWEST_DAYS, WATCHED_DAYS, Report, Root, Sighting, Walk, in_turn, newest_first
+from .sightings import Inbox, Known
+from .watching import NobodyWatches, Watcher
+
+SLICE: Final = 500
+"""Bundles that a scan looks at in one go, in its thread."""
+
+RESCAN_BUDGET: Final = 200
+"""Bundles of older days that one rescan looks at, so that it costs about 2 ms."""
+
+MISSING_ROOT_S: Final = 2.0
+"""How often a root that is not there is looked for."""
+
+BLIND_RESCAN_S: Final = 2.0
+"""How often folders are looked at that nobody watches."""
+
+WatcherName = Literal["auto", "inotify", "portable"]
+
+_log = structlog.get_logger(__name__)
+
+
+class DiskIntake:
+    """Takes in bundle folders under `roots` (implements `ports.Intake`). One `watch()` at a time."""
+
+    def __init__(
+        self, roots: Sequence[Path], *, rescan_interval_s: float = 60.0, watcher: WatcherName = "auto"
+    ) -> None:
+        self._roots = tuple(dict.fromkeys(str(root) for root in roots))
+        self._interval = rescan_interval_s
+        self._watcher_name = watcher
+        self._known = Known()
+        self._reported: set[tuple[str, str]] = set()
+        self._again: set[str] = set()
+        self._fresh: dict[str, None] = {}
+        self._missing: frozenset[str] = frozenset()
+        self._watched: frozenset[str] = frozenset()
+        self._last_day = ""
+        self._news = anyio.Event()
+        self._lost = anyio.Event()
+        self._inbox = Inbox()
+        self._watcher: Watcher = NobodyWatches()
+        self._walk = Walk(self._roots, self._watcher.enter, self._report)
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Path]]]:
+        """Batches of bundles that hold a `session.json`: first those of the newest days, then as things happen.
+
+        Entered as soon as the newest days are watched. The iterator never ends; a bundle comes again when its take
+        changes.
+        """
+        self._inbox, self._known = Inbox(), Known()
+        with await run_blocking(self._open_watcher) as watcher:
+            self._watcher = watcher
+            self._walk = Walk(self._roots, watcher.enter, self._report)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watcher.run, self, name="intake: events")
+                tasks.start_soon(self._enter_folders, name="intake: new folders")
+                tasks.start_soon(self._rescan, name="intake: rescan")
+                await self._inbox.opened.wait()
+                yield self._inbox
+                tasks.cancel_scope.cancel()
+
+    def forget(self, bundle: Path) -> None:
+        """The take could not be coached: bring it again at the next rescan."""
+        self._known.forget(str(bundle))
+        self._again.add(str(bundle))
+
+    def find_bundle(self, clip_id: str) -> Path | None:
+        """Return the folder of a clip that holds a take, or None; of several the one in the newest day."""
+        return self._known.find(clip_id)
+
+    # What the watcher tells (implements `watching.Sink`)
+
+    def takes(self, bundles: Iterable[str]) -> None:
+        """Hand over bundles whose `session.json` was just written."""
+        takes = [take for bundle in bundles if (take := self._walk.take(bundle))]
+        for take in takes:
+            self._known.note(take)
+        self._inbox.put_live(takes)
+
+    def folders(self, paths: Iterable[str]) -> None:
+        """Have new folders looked into."""
+        self._fresh.update(dict.fromkeys(paths))
+        self._news.set()
+
+    def lost(self) -> None:
+        """Have everything looked at."""
+        self._lost.set()
+
+    # Looking into new folders
+
+    async def _enter_folders(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            paths, self._fresh = list(self._fresh), {}
+            takes = await run_blocking(self._look_into, paths)
+            self._inbox.put_live(self._new(takes))
+
+    def _new(self, takes: Iterable[Sighting]) -> list[Sighting]:
+        new = [take for take in takes if self._known.is_new(take)]
+        for take in new:
+            self._known.note(take)
+        return new
+
+    # Looking at what is there
+
+    async def _rescan(self) -> None:
+        everything = True
+        while True:
+            await self._scan(everything)
+            everything = await self._pause()
+
+    async def _pause(self) -> bool:
+        """Wait for the next rescan; return whether it has to look at everything."""
+        interval = min(self._interval, BLIND_RESCAN_S) if self._watcher.blind else self._interval
+        due = anyio.current_time() + interval
+        while (left := due - anyio.current_time()) > 0:
+            with anyio.move_on_after(min(left, MISSING_ROOT_S) if self._missing else left):
+                await self._lost.wait()
+            if self._lost.is_set() or (self._missing and await run_blocking(_any_there, self._missing)):
+                return True
+        return False
+
+    async def _scan(self, everything: bool) -> None:
+        self._lost = anyio.Event()
+        again, self._again = self._again, set()
+        roots = await run_blocking(self._look_at_roots)
+        self._note_roots(roots)
+        new = [take for root in roots for take in self._known.changed(root.path, root.takes)]
+        days = newest_first(day for root in roots for day in root.days)
+        self._known.retain([*self._roots, *days])
+        waiting = deque(days if everything else self._turn(days))
+        watched = frozenset(days[:WATCHED_DAYS])
+        enter = watched if everything else watched.difference(self._known.sizes())
+        while waiting:
+            for day, takes in await run_blocking(self._look_at_days, waiting, enter):
+                new += self._known.changed(day, takes)
+            self._hand_over(new)
+            new = []
+        self._hand_over(new + self._new(await run_blocking(self._look_at_bundles, again)))
+        if watched != self._watched:
+            await run_blocking(self._watcher.keep, [*self._roots, *watched])
+        self._watched = watched
+
+    def _turn(self, days: Sequence[str]) -> list[str]:
+        chosen = in_turn(days, self._known.sizes(), self._last_day, RESCAN_BUDGET)
+        self._last_day = chosen[-1] if len(chosen) > NEWEST_DAYS else ""
+        return chosen
+
+    def _hand_over(self, takes: Sequence[Sighting]) -> None:
+        self._inbox.put_scanned(takes)
+        self._inbox.open()
+
+    def _note_roots(self, there: Sequence[Root]) -> None:
+        missing = frozenset(self._roots).difference(root.path for root in there)
+        for root in missing - self._missing:
+            _log.warning(
+                "bundle_root_missing", root=root, remedy="waiting for it; create it or correct SG_BUNDLE_ROOTS"
+            )
+        for root in self._missing - missing:
+            _log.info("bundle_root_found", root=root)
+        self._missing = missing
+        self._watcher.follow(there)
+
+    # In threads
+
+    def _look_at_roots(self) -> list[Root]:
+        return [root for path in self._roots if (root := self._walk.root(path))]
+
+    def _look_at_days(self, waiting: deque[str], enter: frozenset[str]) -> list[tuple[str, list[Sighting]]]:
+        looked: list[tuple[str, list[Sighting]]] = []
+        while waiting and sum(len(takes) for _, takes in looked) < SLICE:
+            day = waiting.popleft()
+            looked.append((day, self._walk.day(day, watch=day in enter)))
+        return looked
+
+    def _look_at_bundles(self, bundles: Iterable[str]) -> list[Sighting]:
+        return [take for bundle in bundles if (take := self._walk.take(bundle))]
+
+    def _look_into(self, folders: Iterable[str]) -> list[Sighting]:
+        return [take for folder in folders for take in self._walk.appeared(folder)]
+
+    def _report(self, folder: str, why: str) -> None:
+        if (folder, why) not in self._reported:
+            self._reported.add((folder, why))
+            _log.warning("folder_skipped", folder=folder, why=why)
+
+    def _open_watcher(self) -> Watcher:
+        inotify = self._watcher_name == "inotify" or (self._watcher_name == "auto" and sys.platform == "linux")
+        try:
+            return _inotify(self._report) if inotify else _portable()
+        except ImportError as error:
+            package = "inotify-simple" if inotify else "watchfiles"
+            raise ConfigError(f"SG_WATCHER={self._watcher_name} needs the package {package}; install it") from error
+        except OSError as error:
+            remedy = "raise fs.inotify.max_user_instances"
+            _log.warning("no_folder_events", why=error.strerror, until_then="rescans", remedy=remedy)
+            return NobodyWatches()
+
+
+def scan_once(roots: Sequence[Path]) -> list[Path]:
+    """Return all bundles under `roots` that hold a `session.json`, in playing order. Blocking."""
+    names = [str(root) for root in roots]
+    walk = Walk(
+        names, lambda _path, _kind: None, lambda folder, why: _log.warning("folder_skipped", folder=folder, why=why)
+    )
+    takes: set[Sighting] = set()
+    for name in names:
+        if root := walk.root(name):
+            takes.update(root.takes, *(walk.day(day, watch=False) for day in root.days))
+    return [Path(take.bundle) for take in sorted(takes)]
+
+
+def _any_there(roots: Iterable[str]) -> bool:
+    return any(os.access(f"{root}/", os.R_OK | os.X_OK) for root in roots)
+
+
+def _inotify(report: Report) -> Watcher:
+    from .inotify_watch import InotifyWatch  # only where it exists
+
+    return InotifyWatch(report)
+
+
+def _portable() -> Watcher:
+    from .portable_watch import PortableWatch  # only where it is installed
+
+    return PortableWatch()

@@ -1,0 +1,197 @@
+"""How bundle folders lie under a root, and looking for takes in them. Blocking; nothing is opened, only looked at.
+
+    {root}/{YYYY-MM-DD}/{clip_id}/     the generator's layout
+    {root}/ota_bundle__{clip_id}/      the OTA layout
+    {root}/{anything}/                 a bundle as soon as it holds session.json, manifest.json or clip.tags.json
+
+A date-like folder that holds one of the three is a bundle too; otherwise its folders are. Folders whose name starts
+with a dot are somebody's scratch space, and symlinked folders lead elsewhere: both are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
+
+OTA_PREFIX: Final = "ota_bundle__"
+WATCHED_DAYS: Final = 60
+"""Bundles of so many day folders are watched one by one (a watch takes about 1 kB); older ones are for the rescans."""
+
+NEWEST_DAYS: Final = 2
+"""Every rescan looks at so many day folders; the others take turns."""
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MARKERS: Final = (SESSION_FILE, MANIFEST_FILE, TAGS_FILE)
+_GONE: Final = (FileNotFoundError, NotADirectoryError)
+
+
+class Kind(Enum):
+    """What a folder is to us."""
+
+    ROOT = "root"
+    DAY = "day"
+    BUNDLE = "bundle"
+
+
+class Sighting(NamedTuple):
+    """A `session.json` that was seen. Sorted, these are in playing order."""
+
+    played_ns: int
+    """Modification time, in nanoseconds."""
+    name: str
+    """The bundle folder's name."""
+    parent: str
+    signature: int
+    """Changes when the file does."""
+
+    @property
+    def bundle(self) -> str:
+        return f"{self.parent}/{self.name}"
+
+
+class Root(NamedTuple):
+    """A bundle root that is there, and what stands directly under it."""
+
+    path: str
+    identity: tuple[str, int, int]
+    """Real path, device, inode: another folder under the same name is another root."""
+    takes: list[Sighting]
+    days: list[str]
+
+
+Enter = Callable[[str, Kind], None]
+"""Told of each folder just before it is looked into: whoever watches it from then on misses nothing."""
+
+Report = Callable[[str, str], None]
+"""Told of each folder that is skipped, and why; may be told again."""
+
+
+class Walk:
+    """One way of looking at the folders under the roots."""
+
+    def __init__(self, roots: Iterable[str], enter: Enter, report: Report) -> None:
+        self._roots = frozenset(roots)
+        self._enter = enter
+        self._report = report
+
+    def root(self, path: str) -> Root | None:
+        """Look at a root: None if it is not there or may not be read."""
+        self._enter(path, Kind.ROOT)
+        folders = self._folders(path)
+        try:
+            status = Path(path).stat()
+        except OSError:
+            return None
+        if folders is None:
+            return None
+        days = [folder for folder in folders if is_day(folder)]
+        takes = self._takes(set(folders).difference(days), watch=True)
+        return Root(path, (os.path.realpath(path), status.st_dev, status.st_ino), takes, days)
+
+    def day(self, day: str, *, watch: bool) -> list[Sighting]:
+        """Return the takes of a day folder. `watch`: its bundles are entered, not only looked at."""
+        self._enter(day, Kind.DAY)
+        return self._takes(self._folders(day) or (), watch=watch)
+
+    def appeared(self, path: str) -> list[Sighting]:
+        """Return the takes in a folder that appeared somewhere under a root, if it stands where a bundle can."""
+        parent, name = os.path.split(path)
+        if _is_hidden(name) or path in self._roots or not _is_folder(path):
+            return []
+        if parent in self._roots:
+            return self.day(path, watch=True) if is_day(path) else self._takes([path], watch=True)
+        of_a_day = os.path.dirname(parent) in self._roots and _is_folder(parent) and is_day(parent)
+        return self._takes([path], watch=True) if of_a_day else []
+
+    def take(self, bundle: str) -> Sighting | None:
+        """Return the take of a bundle, or None if it holds none."""
+        parent, name = os.path.split(bundle)
+        try:
+            status = os.lstat(f"{bundle}/{SESSION_FILE}")
+        except _GONE:
+            return None
+        except OSError as error:
+            self._report(bundle, error.strerror or str(error))
+            return None
+        signature = hash((status.st_mtime_ns, status.st_size, status.st_ino))
+        return Sighting(status.st_mtime_ns, name, parent, signature)
+
+    def _takes(self, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
+        return list(self._each(bundles, watch))
+
+    def _each(self, bundles: Iterable[str], watch: bool) -> Iterator[Sighting]:
+        for bundle in bundles:
+            if watch:
+                self._enter(bundle, Kind.BUNDLE)
+            if take := self.take(bundle):
+                yield take
+
+    def _folders(self, path: str) -> list[str] | None:
+        try:
+            with os.scandir(path) as entries:
+                return [entry.path for entry in entries if self._counts(entry)]
+        except _GONE:
+            return None
+        except OSError as error:
+            self._report(path, error.strerror or str(error))
+            return None
+
+    def _counts(self, entry: os.DirEntry[str]) -> bool:
+        if _is_hidden(entry.name) or entry.path in self._roots:
+            return False
+        if entry.is_symlink():
+            if entry.is_dir():
+                self._report(entry.path, "a symlink")
+            return False
+        return entry.is_dir(follow_symlinks=False)
+
+
+def is_day(path: str) -> bool:
+    """Whether a folder directly under a root holds the bundles of a day."""
+    return bool(_DAY.fullmatch(os.path.basename(path))) and not any(
+        os.path.lexists(f"{path}/{marker}") for marker in _MARKERS
+    )
+
+
+def newest_first(days: Iterable[str]) -> list[str]:
+    """Return day folders, of whatever root, by date."""
+    return sorted(days, key=_date, reverse=True)
+
+
+def in_turn(days: Sequence[str], sizes: Mapping[str, int], after: str, budget: int) -> list[str]:
+    """Choose the days that a rescan looks at: the newest, and of the others as many as the budget (bundles) allows.
+
+    `days` are newest first, `sizes` their bundles as far as known, `after` the last day of the rescan before (empty at
+    the first). The older days take turns, so that a rescan costs the same however long somebody has been playing.
+    """
+    chosen, older = list(days[:NEWEST_DAYS]), list(days[NEWEST_DAYS:])
+    start = next((i for i, day in enumerate(older) if after and _date(day) < _date(after)), 0)
+    for day in older[start:] + older[:start]:
+        if budget <= 0:
+            break
+        budget -= sizes.get(day, 0) + 1
+        chosen.append(day)
+    return chosen
+
+
+def _date(day: str) -> tuple[str, str]:
+    parent, name = os.path.split(day)
+    return name, parent
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

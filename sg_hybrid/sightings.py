@@ -1,0 +1,122 @@
+"""What the intake remembers: which takes it has seen, and which wait to be coached. In memory: no disk, no clock."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+
+from sg_coach.contract import CLIP_ID_PATTERN
+
+from .layout import OTA_PREFIX, Sighting
+
+BATCH: Final = 256
+"""Longest batch of a scan, in bundles: live takes come in between."""
+
+_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
+
+
+class Known:
+    """The takes that were seen: folder → bundle's name → signature. About 200 bytes a bundle."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, dict[str, int]] = {}
+
+    def note(self, take: Sighting) -> None:
+        """Remember a take."""
+        self._folders.setdefault(take.parent, {})[take.name] = take.signature
+
+    def is_new(self, take: Sighting) -> bool:
+        """Whether a take was not seen before, or changed since."""
+        return self._folders.get(take.parent, {}).get(take.name) != take.signature
+
+    def changed(self, folder: str, takes: Iterable[Sighting]) -> list[Sighting]:
+        """Remember all takes of a folder and forget those that went; return the new and the changed ones."""
+        before = self._folders.get(folder, {})
+        found = {take.name: take for take in takes}
+        self._folders[folder] = {name: take.signature for name, take in found.items()}
+        return [take for name, take in found.items() if before.get(name) != take.signature]
+
+    def forget(self, bundle: str) -> None:
+        """Make a take new again."""
+        parent, name = os.path.split(bundle)
+        self._folders.get(parent, {}).pop(name, None)
+
+    def retain(self, folders: Iterable[str]) -> None:
+        """Forget the folders that are not there any more."""
+        for gone in self._folders.keys() - set(folders):
+            del self._folders[gone]
+
+    def sizes(self) -> Mapping[str, int]:
+        """How many takes each folder holds."""
+        return {folder: len(names) for folder, names in self._folders.items()}
+
+    def find(self, clip_id: str) -> Path | None:
+        """Return the bundle of a clip by its folder's name; of several the one in the newest day."""
+        if not _CLIP_ID.fullmatch(clip_id):
+            return None
+        for folder in sorted(self._folders, key=os.path.basename, reverse=True):
+            for name in (clip_id, OTA_PREFIX + clip_id):
+                if name in self._folders[folder]:
+                    return Path(folder, name)
+        return None
+
+
+class Inbox:
+    """Batches that wait: an asynchronous iterator that never ends.
+
+    It stays shut until the newest part of the start-up scan is in; then that part comes first, then whatever is live,
+    then what scans find. All live takes that wait are one batch: a slow receiver gets each bundle once.
+    """
+
+    def __init__(self) -> None:
+        self._live: dict[str, Sighting] = {}
+        self._scanned: deque[Sequence[Sighting]] = deque()
+        self._first = 0
+        self.opened = anyio.Event()
+        """Set when batches are handed out."""
+        self._news = anyio.Event()
+
+    def put_live(self, takes: Iterable[Sighting]) -> None:
+        """Add takes that happen now."""
+        self._live.update((take.bundle, take) for take in takes)
+        self._news.set()
+
+    def put_scanned(self, takes: Iterable[Sighting]) -> None:
+        """Add takes that a scan found."""
+        ordered = sorted(takes)
+        self._scanned.extend(ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))
+        self._news.set()
+
+    def open(self) -> None:
+        """Hand out from now on; what scans found so far comes before anything live."""
+        if not self.opened.is_set():
+            self._first = len(self._scanned)
+            self.opened.set()
+            self._news.set()
+
+    def __aiter__(self) -> Inbox:
+        return self
+
+    async def __anext__(self) -> Sequence[Path]:
+        await anyio.lowlevel.checkpoint()
+        while not (takes := self._next()):
+            self._news = anyio.Event()
+            await self._news.wait()
+        return [Path(take.bundle) for take in takes]
+
+    def _next(self) -> Sequence[Sighting] | None:
+        if not self.opened.is_set():
+            return None
+        if self._live and not self._first:
+            takes = sorted(self._live.values())
+            self._live.clear()
+            return takes
+        self._first = max(0, self._first - 1)
+        return self._scanned.popleft() if self._scanned else None

@@ -1,0 +1,216 @@
+"""What only the kernel's events know: overflow, limits, watches that follow folders; and the rescans behind them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import structlog
+from inotify_simple import Event, INotify, flags
+
+from sg_hybrid import intake as module
+from sg_hybrid.errors import ConfigError
+from sg_hybrid.intake import DiskIntake
+from tests.conformance.test_intake import DAY, Receiver, put, watching
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+def named(events: list[Any], name: str) -> list[Any]:
+    return [event for event in events if event["event"] == name]
+
+
+def refuse_watches(monkeypatch: pytest.MonkeyPatch, code: int, kind: str) -> None:
+    """Let the kernel refuse to watch folders whose path holds `kind`."""
+    add_watch = INotify.add_watch
+
+    def limited(self: INotify, path: str, mask: int) -> int:
+        if kind in path:
+            raise OSError(code, os.strerror(code))
+        return int(add_watch(self, path, mask))
+
+    monkeypatch.setattr(INotify, "add_watch", limited)
+
+
+async def test_lost_events_make_it_look_at_everything(
+    root: Path, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
+    bundle = root / DAY / "clip_1"
+    bundle.mkdir(parents=True)
+    real = INotify.read
+    monkeypatch.setattr(
+        INotify, "read", lambda self, timeout: [*real(self, timeout), Event(-1, flags.Q_OVERFLOW, 0, "")][-1:]
+    )
+    async with watching(root, "inotify") as receiver:
+        put(bundle)
+        put(root / DAY / "clip_2")
+        await receiver.until(bundle, root / DAY / "clip_2")
+    assert named(logged, "events_lost")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOMEM])
+async def test_without_watches_left_rescans_are_frequent(
+    root: Path, monkeypatch: pytest.MonkeyPatch, logged: list[Any], code: int
+) -> None:
+    monkeypatch.setattr(module, "BLIND_RESCAN_S", 0.02)
+    refuse_watches(monkeypatch, code, "clip_")
+    bundles = [root / DAY / f"clip_{n}" for n in range(3)]
+    for bundle in bundles:
+        bundle.mkdir(parents=True)
+    async with watching(root, "inotify") as receiver:
+        for bundle in bundles:
+            put(bundle)
+        await receiver.until(*bundles)
+    (event,) = named(logged, "watches_exhausted")
+    assert "max_user_watches" in event["remedy"]
+
+
+async def test_folder_that_may_not_be_watched_is_reported_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
+    refuse_watches(monkeypatch, errno.EACCES, "clip_1")
+    put(root / DAY / "clip_1")
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(root / DAY / "clip_1")
+        await receiver.rest()
+    assert [event["why"] for event in named(logged, "folder_skipped")] == ["not watched: Permission denied"]
+
+
+async def test_machine_without_folder_events_is_rescanned(
+    root: Path, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
+    def none_left(_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "BLIND_RESCAN_S", 0.02)
+    monkeypatch.setattr("sg_hybrid.inotify_watch.INotify", lambda: none_left(None))
+    async with watching(root, "inotify") as receiver:
+        await receiver.until(put(root / DAY / "clip_1"))
+    assert named(logged, "no_folder_events")
+
+
+async def test_missing_library_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> None:
+        raise ModuleNotFoundError("No module named 'watchfiles'")
+
+    monkeypatch.setattr(module, "_portable", absent)
+    with pytest.raises(ConfigError, match="SG_WATCHER=portable needs the package watchfiles"):
+        async with watching(root, "portable"):
+            pass
+
+
+async def test_what_no_event_tells_a_rescan_finds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old days are not watched bundle by bundle; they take turns."""
+    monkeypatch.setattr(module, "WATCHED_DAYS", 1)
+    monkeypatch.setattr("sg_hybrid.layout.NEWEST_DAYS", 1)
+    monkeypatch.setattr(module, "NEWEST_DAYS", 1)
+    monkeypatch.setattr(module, "RESCAN_BUDGET", 1)
+    bundles = [root / f"2026-01-{day:02}" / "clip" for day in range(1, 8)]
+    for bundle in bundles:
+        bundle.mkdir(parents=True)
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        for bundle in bundles:
+            put(bundle)
+        await receiver.until(*bundles)
+        assert sorted(await receiver.rest()) == []
+        put(bundles[0], "{ }")
+        await receiver.until(bundles[0])
+
+
+async def test_moved_folder_is_known_by_its_new_name(root: Path) -> None:
+    bundle = put(root / DAY / "clip_1")
+    async with watching(root, "inotify") as receiver:
+        await receiver.until(bundle)
+        moved = root / "ota_bundle__clip_1"
+        bundle.rename(moved)
+        await receiver.until(moved)
+        put(moved, "{ }")
+        await receiver.until(moved)
+        put(bundle, "{ }")
+        await receiver.until(bundle)
+        assert await receiver.rest() == []
+
+
+async def test_symlinks_and_missing_roots_are_reported_once(root: Path, tmp_path: Path, logged: list[Any]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (root / "ota_bundle__link").symlink_to(tmp_path / "elsewhere")
+    (root / "file_link").symlink_to(tmp_path / "none")
+    intake = DiskIntake([root, tmp_path / "missing"], rescan_interval_s=0.02)
+    async with intake.watch() as batches:
+        await Receiver(intake, batches, 0.3).rest()
+    assert [(Path(event["folder"]).name, event["why"]) for event in named(logged, "folder_skipped")] == [
+        ("ota_bundle__link", "a symlink")
+    ]
+    assert [event["root"] for event in named(logged, "bundle_root_missing")] == [str(tmp_path / "missing")]
+
+
+async def test_slow_disk_in_one_folder_does_not_delay_a_take_in_another(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = root / DAY / "clip_1"
+    bundle.mkdir(parents=True)
+    stuck, free = threading.Event(), threading.Event()
+    scandir = os.scandir
+
+    def slow(path: str) -> Any:
+        if path.endswith("2026-02-05"):
+            stuck.set()
+            free.wait(20)
+        return scandir(path)
+
+    async with watching(root, "inotify") as receiver:
+        monkeypatch.setattr(os, "scandir", slow)
+        (root / "2026-02-05").mkdir()
+        while not stuck.is_set():
+            await anyio.sleep(0.001)
+        put(bundle)
+        assert await receiver.batch() == [bundle]
+        put(root / "2026-02-05" / "clip_2")
+        free.set()
+        await receiver.until(root / "2026-02-05" / "clip_2")
+
+
+async def test_descriptors_are_given_back(root: Path) -> None:
+    put(root / DAY / "clip_1")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        async with watching(root, "inotify") as receiver:
+            await receiver.until(root / DAY / "clip_1")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def bundle_watches() -> int:
+    """How many folders this process watches."""
+    descriptors = [Path("/proc/self/fdinfo", name) for name in os.listdir("/proc/self/fdinfo")]
+    return sum(path.read_text().count("inotify wd:") for path in descriptors if path.exists())
+
+
+async def test_watches_of_old_days_are_given_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WATCHED_DAYS", 1)
+    old, new = put(root / "2026-01-01" / "clip"), root / "2026-01-02" / "clip"
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(old)
+        assert bundle_watches() == 3  # root, day, bundle
+        await receiver.until(put(new))
+        with anyio.fail_after(10):
+            while bundle_watches() != 4:  # root, two days, the new bundle
+                await anyio.sleep(0.01)
+        put(new, "{ }")
+        await receiver.until(new)

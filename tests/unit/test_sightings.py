@@ -1,0 +1,157 @@
+"""What the intake remembers, the order in which it hands over, and which days a rescan looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sg_hybrid.layout import NEWEST_DAYS, OTA_PREFIX, Sighting, in_turn, newest_first
+from sg_hybrid.sightings import BATCH, Inbox, Known
+
+ROOT = "/bundles"
+DAY = f"{ROOT}/2026-02-04"
+
+
+def take(name: str, played_ns: int = 0, signature: int = 1, parent: str = DAY) -> Sighting:
+    return Sighting(played_ns, name, parent, signature)
+
+
+def names(batch: object) -> list[str]:
+    assert isinstance(batch, list)
+    return [Path(path).name for path in batch]
+
+
+class TestKnown:
+    def test_only_new_and_changed_takes_are_told(self) -> None:
+        known = Known()
+        assert known.changed(DAY, [take("a"), take("b")]) == [take("a"), take("b")]
+        assert known.changed(DAY, [take("a"), take("b", signature=2), take("c")]) == [take("b", signature=2), take("c")]
+
+    def test_what_went_and_came_back_is_new(self) -> None:
+        known = Known()
+        known.changed(DAY, [take("a")])
+        assert known.changed(DAY, []) == []
+        assert known.changed(DAY, [take("a")]) == [take("a")]
+
+    def test_noted_and_forgotten(self) -> None:
+        known = Known()
+        known.note(take("a"))
+        assert not known.is_new(take("a"))
+        assert known.is_new(take("a", signature=2))
+        known.forget(f"{DAY}/a")
+        known.forget("/elsewhere/a")
+        assert known.is_new(take("a"))
+
+    def test_folders_that_are_gone_are_forgotten(self) -> None:
+        known = Known()
+        known.note(take("a"))
+        known.note(take("b", parent=ROOT))
+        known.retain([ROOT])
+        assert dict(known.sizes()) == {ROOT: 1}
+
+    def test_clip_is_found_in_both_layouts_and_in_the_newest_day(self) -> None:
+        known = Known()
+        for parent in (f"{ROOT}/2026-02-03", DAY, f"{ROOT}/2026-02-01"):
+            known.note(take("a", parent=parent))
+        known.note(take(OTA_PREFIX + "b", parent=ROOT))
+        assert known.find("a") == Path(DAY, "a")
+        assert known.find("b") == Path(ROOT, OTA_PREFIX + "b")
+
+    @pytest.mark.parametrize("clip_id", ["", "..", "../a", "a/b", "/etc", "a\n", ".a", "x" * 129])
+    def test_what_is_no_clip_id_is_not_looked_for(self, clip_id: str) -> None:
+        known = Known()
+        known.note(take(clip_id))
+        assert known.find(clip_id) is None
+
+
+class TestInbox:
+    async def test_batch_is_in_playing_order(self) -> None:
+        inbox = Inbox()
+        inbox.open()
+        inbox.put_live([take("late", 3), take("b", 2), take("a", 2), take("early", 1)])
+        assert names(await anext(inbox)) == ["early", "a", "b", "late"]
+
+    async def test_slow_receiver_gets_each_bundle_once(self) -> None:
+        inbox = Inbox()
+        inbox.open()
+        for signature in range(5):
+            inbox.put_live([take("a", signature, signature), take("b")])
+        assert names(await anext(inbox)) == ["b", "a"]
+        with anyio.move_on_after(100) as waiting:
+            await anext(inbox)
+        assert waiting.cancelled_caught
+
+    async def test_shut_until_the_first_part_of_the_start_up_scan(self) -> None:
+        inbox = Inbox()
+        inbox.put_live([take("now")])
+        inbox.put_scanned([take("missed")])
+        with anyio.move_on_after(100) as waiting:
+            await anext(inbox)
+        assert waiting.cancelled_caught
+        inbox.open()
+        inbox.put_scanned([take("old")])
+        inbox.open()
+        assert [names(await anext(inbox)) for _ in range(3)] == [["missed"], ["now"], ["old"]]
+
+    async def test_live_takes_come_between_the_batches_of_a_scan(self) -> None:
+        inbox = Inbox()
+        inbox.open()
+        inbox.put_scanned([take(f"{n:04}", n) for n in range(BATCH + 1)])
+        assert names(await anext(inbox))[0] == "0000"
+        inbox.put_live([take("now")])
+        assert names(await anext(inbox)) == ["now"]
+        assert names(await anext(inbox)) == [f"{BATCH:04}"]
+
+    async def test_receiver_is_woken(self) -> None:
+        inbox = Inbox()
+        inbox.open()
+        got: list[list[str]] = []
+
+        async def receive() -> None:
+            async for batch in inbox:
+                got.append(names(batch))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            for n in range(3):
+                await anyio.sleep(60)
+                inbox.put_live([take(f"{n}")])
+            await anyio.sleep(60)
+            tasks.cancel_scope.cancel()
+        assert got == [["0"], ["1"], ["2"]]
+
+
+DATES = st.lists(st.dates().map(lambda day: f"{ROOT}/{day.isoformat()}"), unique=True, max_size=30).map(newest_first)
+
+
+class TestTurns:
+    @given(DATES, st.integers(0, 50), st.integers(0, 20))
+    def test_every_day_gets_its_turn(self, days: list[str], budget: int, size: int) -> None:
+        sizes, after, seen = dict.fromkeys(days, size), "", set[str]()
+        for _ in range(len(days) + 1):
+            chosen = in_turn(days, sizes, after, budget)
+            assert chosen[:NEWEST_DAYS] == days[:NEWEST_DAYS]
+            assert len(chosen) == len(set(chosen))
+            assert len(chosen) <= NEWEST_DAYS + -(-budget // (size + 1))
+            after = chosen[-1] if len(chosen) > NEWEST_DAYS else ""
+            seen.update(chosen)
+        assert seen == (set(days) if budget else set(days[:NEWEST_DAYS]))
+
+    def test_all_at_once_if_the_budget_allows(self) -> None:
+        days = newest_first(f"{ROOT}/2026-01-{day:02}" for day in range(1, 10))
+        assert in_turn(days, {}, "", 100) == days
+
+    def test_a_day_that_went_does_not_stop_the_turns(self) -> None:
+        days = newest_first(f"{ROOT}/2026-01-{day:02}" for day in (1, 2, 4, 8, 9))
+        assert in_turn(days, {}, f"{ROOT}/2026-01-03", 1)[NEWEST_DAYS:] == [f"{ROOT}/2026-01-02"]
+
+    def test_days_of_several_roots_are_ordered_by_date(self) -> None:
+        assert newest_first(["/a/2026-01-01", "/b/2026-01-02", "/a/2026-01-03"]) == [
+            "/a/2026-01-03",
+            "/b/2026-01-02",
+            "/a/2026-01-01",
+        ]
