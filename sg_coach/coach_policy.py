@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -91,9 +90,9 @@ def _evaluation_id(session: SessionRecord, t: Thresholds) -> UUID:
     return uuid5(EVALUATION_NAMESPACE, f'{{"session":{facts},"thresholds":{_rules_text(t)}}}')
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _rules_text(t: Thresholds) -> str:
-    """The table as compact JSON; making it takes longer than the whole rest of an evaluation."""
+    """The rules as compact JSON: they hardly ever change, and writing them takes longer than an evaluation."""
     return to_compact_json(asdict(t))
 
 

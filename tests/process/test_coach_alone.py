@@ -15,18 +15,7 @@ from packaging.requirements import Requirement
 from tests.takes import GOLDEN_SESSION, golden
 
 ROOT = Path(__file__).parents[2]
-FOREIGN = {
-    "anyio",
-    "asyncio",
-    "anthropic",
-    "httpx",
-    "ssl",
-    "http.client",
-    "cryptography",
-    "tenacity",
-    "structlog",
-    "typer",
-}
+FOREIGN = {"anyio", "asyncio", "anthropic", "httpx", "http.client", "ssl", "cryptography", "tenacity", "structlog"}
 
 
 def closure(name: str) -> set[str]:
