@@ -28,11 +28,13 @@ class FakeClock:
     """The event loop's time as monotonic and boot clock (virtual in unit tests), and a wall clock that tests may set.
 
     `advance` lets all three pass without waiting, `step` sets the wall clock, `suspend` is a closed lid: the boot
-    clock and the wall clock run on, the monotonic clock stands.
+    clock and the wall clock run on, the monotonic clock stands. With `frozen` only `advance` and `suspend` make time
+    pass: for real disks, which take some of the event loop's.
     """
 
-    def __init__(self, wall: datetime = EPOCH) -> None:
+    def __init__(self, wall: datetime = EPOCH, *, frozen: bool = False) -> None:
         self._wall = wall
+        self._frozen = frozen
         self._start: float | None = None
         self._advanced = 0.0
         self._suspended = 0.0
@@ -60,6 +62,8 @@ class FakeClock:
         self._wall += wall - self.now()
 
     def _elapsed(self) -> float:
+        if self._frozen:
+            return self._advanced
         now = anyio.current_time()
         if self._start is None:
             self._start = now

@@ -1,0 +1,89 @@
+"""The sweeper in virtual time."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from sg_coach.errors import UnsafePath
+from sg_hybrid.sweeper import Sweeper, SweepStats
+from tests.fakes import FakeClock, MemorySpool
+from tests.late_replies import addendum, context
+
+
+@dataclass
+class ScriptedSpool:
+    """Counts what it is asked for; raises what the test says."""
+
+    errors: dict[str, Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    waiting: int = 0
+
+    async def refresh(self) -> SweepStats:
+        self._ask("refresh")
+        return SweepStats(found=3, gone=2, rejected=1, left=4)
+
+    async def expire_due(self) -> int:
+        self._ask("expire")
+        return 5
+
+    async def clean_applied(self, keep_days: float) -> int:
+        self._ask(f"clean {keep_days:g}")
+        return 6
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if error := self.errors.get(what):
+            raise error
+
+
+async def test_a_sweep_tells_what_it_did() -> None:
+    spool = ScriptedSpool(waiting=7)
+
+    stats = await Sweeper(spool, FakeClock(), keep_days=30).sweep_once()
+
+    assert stats == SweepStats(found=3, gone=2, rejected=1, left=4, expired=5, cleaned=6, waiting=7)
+    assert spool.asked == ["refresh", "expire", "clean 30"]
+
+
+@pytest.mark.parametrize("step", ["refresh", "expire", "clean 30"])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "bad disk"), UnsafePath("a symlink stands there")])
+async def test_a_step_that_fails_is_logged_and_keeps_no_other_from_being_done(step: str, error: Exception) -> None:
+    spool = ScriptedSpool(errors={step: error})
+
+    with capture_logs() as logs:
+        stats = await Sweeper(spool, FakeClock(), keep_days=30).sweep_once()
+
+    assert stats.failed == 1
+    assert spool.asked == ["refresh", "expire", "clean 30"]
+    assert [event["event"] for event in logs] == ["sweep_failed"]
+    assert logs[0]["error"] == str(error)
+
+
+async def test_it_sweeps_every_few_seconds_whatever_the_disk_does_and_cleans_once_a_day() -> None:
+    spool = ScriptedSpool(errors={"refresh": OSError(errno.ENOSPC, "full")})
+    sweeper = Sweeper(spool, FakeClock(), interval_s=5, keep_days=30)
+
+    with anyio.move_on_after(2 * 86_400 - 1):
+        await sweeper.run()
+
+    assert spool.asked.count("expire") == 2 * 86_400 / 5
+    assert spool.asked.count("clean 30") == 2
+
+
+async def test_a_waiting_reply_is_gone_soon_after_its_time() -> None:
+    clock = FakeClock()
+    spool = MemorySpool(clock, ttl_s=300)
+    await spool.put(addendum(), context())
+
+    with anyio.move_on_after(299):
+        await Sweeper(spool, clock, interval_s=5).run()
+    assert spool.waiting == 1
+    with anyio.move_on_after(10):
+        await Sweeper(spool, clock, interval_s=5).run()
+
+    assert spool.expired == [("clip_a", "ttl")]
