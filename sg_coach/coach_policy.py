@@ -29,6 +29,11 @@ class Limits:
     fail_points: int
     higher_is_worse: bool
 
+    def __post_init__(self) -> None:
+        """35 and 35.0 are one limit, also in the text that an evaluation's id is made from."""
+        object.__setattr__(self, "warn", float(self.warn))
+        object.__setattr__(self, "fail", float(self.fail))
+
     def crossed_by(self, value: float) -> tuple[Severity, float, int] | None:
         """(severity, the limit that was met, points), or None while `value` is on the good side."""
         for severity, limit, points in (

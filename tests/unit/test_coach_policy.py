@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sg_coach import CoachEvaluation, FindingCode, Focus, SessionRecord, Severity, Thresholds, session_from
-from sg_coach.coach_policy import FOCUS, Limits, evaluate_session
+from sg_coach.coach_policy import FOCUS, Limits, _rules_text, evaluate_session
 from tests.conftest import FIXTURES
 from tests.takes import take as session
 
@@ -156,6 +156,18 @@ def test_other_thresholds_are_another_evaluation() -> None:
     one, two = evaluate_session(session()), evaluate_session(session(), t=stricter)
     assert one.evaluation_id != two.evaluation_id
     assert two.findings[0].evidence["threshold"] == 15
+
+
+def test_equal_thresholds_have_one_id_whichever_was_seen_first() -> None:
+    whole, fraction = (
+        Thresholds(timing_p95_error_ms=Limits(warn, fail, 15, 30, higher_is_worse=True))
+        for warn, fail in ((20, 40), (20.0, 40.0))
+    )
+    texts = set()
+    for order in ((whole, fraction), (fraction, whole)):
+        _rules_text.cache_clear()
+        texts |= {_rules_text(t) for t in order}
+    assert len(texts) == 1
 
 
 def test_the_same_facts_written_differently_have_one_id() -> None:
