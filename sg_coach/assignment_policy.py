@@ -23,8 +23,8 @@ from .models import (
     SuccessCriteria,
 )
 
-ASSIGNMENT_NAMESPACE: Final = UUID("0d8c1f0e-6a43-5c6b-8a7e-4b1f2f3d9c21")
-"""Namespace (RFC 9562, version 5) of assignment ids."""
+ASSIGNMENT_NAMESPACE: Final = UUID("7e4a3280-1464-568a-afb2-72bc09143568")
+"""Namespace of assignment ids (RFC 9562, version 5, of the DNS name `assignment.sg-coach`)."""
 
 BPM_LIMITS: Final = (20, 400)
 P95_FACTOR: Final = 0.85

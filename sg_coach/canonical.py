@@ -17,8 +17,8 @@ from .jsontext import to_compact_json, to_json_text
 from .models import CoachEvaluation, CoachFinding, FindingCode, Focus, PracticeAssignment, SessionRecord, Severity
 from .styles import ClaveDrill, NamedProgram, Style, read_program_name
 
-CANONICAL_NAMESPACE: Final = UUID("a1f6f0d4-5f6b-5f0b-8c35-7f4f7a0c6b5e")
-"""Namespace (RFC 9562, version 5) of the ids of exported assignments."""
+CANONICAL_NAMESPACE: Final = UUID("f74b48d7-32b8-59b0-a9f7-89bdc485bd1b")
+"""Namespace of the ids of exported assignments (RFC 9562, version 5, of the DNS name `canonical.sg-coach`)."""
 
 
 @dataclass(frozen=True, slots=True)

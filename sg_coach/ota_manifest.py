@@ -31,8 +31,8 @@ ATTACHMENTS: Final = "attachments"
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 """Largest manifest that is read: 4,096 artifacts with long names fit."""
 
-MANIFEST_NAMESPACE: Final = UUID("6f2f5c53-0f3e-5b8d-9c8a-0f4a8f2e7d11")
-"""Namespace (RFC 9562, version 5) of manifest ids."""
+MANIFEST_NAMESPACE: Final = UUID("8edff91b-b1fd-5081-98c4-2493e692ef07")
+"""Namespace of manifest ids (RFC 9562, version 5, of the DNS name `manifest.sg-coach`)."""
 
 
 def _relative_path(path: str) -> str:

@@ -25,8 +25,8 @@ from .timestamps import utc_text
 SIGNATURE_STUB_VERSION: Final = "v1"
 """Version of the shape of `signature.json`."""
 
-SIGNATURE_NAMESPACE: Final = UUID("f1c1ab0e-64d7-5f6a-b7a0-3d1b0f5a9e42")
-"""Namespace (RFC 9562, version 5) of signature ids."""
+SIGNATURE_NAMESPACE: Final = UUID("13ce6289-9318-547d-9cad-05c57a05e10e")
+"""Namespace of signature ids (RFC 9562, version 5, of the DNS name `signature.sg-coach`)."""
 
 MAX_SIGNATURE_BYTES: Final = 16 * 1024
 
