@@ -1,0 +1,1 @@
+"""What the product promises about speed and memory, measured: one module a claim, run by `python -m benchmarks`."""
