@@ -1,0 +1,60 @@
+"""What a worker costs that has nothing to do: CPU per second and memory, with the AI off and on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from .table import Row, below
+
+SETTLE_S: Final = 3.0
+WATCH_S: Final = 20.0
+BUNDLES: Final = 20
+
+
+def _measure(environ: dict[str, str]) -> tuple[float, float]:
+    """Return (CPU ms per second, RSS in MiB) of an idle `sg-hybrid run`."""
+    base = Path(tempfile.mkdtemp(prefix="bench-idle-", dir=".")).absolute()
+    for number in range(BUNDLES):
+        (base / "bundles" / "2026-02-04" / f"clip_{number}").mkdir(parents=True)
+    command = [sys.executable, "-m", "sg_hybrid", "run", "--bundle-root", str(base / "bundles")]
+    env = {**os.environ, "SG_COACH_QUEUE_DIR": str(base / "queue"), **environ}
+    process = subprocess.Popen([*command, "--queue-dir", str(base / "queue")], env=env, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(SETTLE_S)
+        before = _cpu_ms(process.pid)
+        time.sleep(WATCH_S)
+        cpu = (_cpu_ms(process.pid) - before) / WATCH_S
+        return cpu, psutil.Process(process.pid).memory_info().rss / 2**20
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _cpu_ms(pid: int) -> float:
+    """CPU time of all threads by the scheduler's own count (ns; `cpu_times` has steps of 10 ms)."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+
+
+def run() -> list[Row]:
+    """Four figures."""
+    off_cpu, off_rss = _measure({"AI_COACH_ENABLED": "false"})
+    on = {"AI_COACH_ENABLED": "true", "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
+    on_cpu, on_rss = _measure(on)
+    return [
+        below("idle worker, AI off: CPU", off_cpu, "ms/s", 0.05),
+        below("idle worker, AI off: memory", off_rss, "MiB", 60),
+        below("idle worker, AI on: CPU", on_cpu, "ms/s", 0.05),
+        below("idle worker, AI on: memory", on_rss, "MiB", 140),
+    ]
