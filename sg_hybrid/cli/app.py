@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -15,6 +14,8 @@ from .exits import exit_code_of
 
 NAME: Final = "sg-hybrid"
 
+_ORDER: Final = ("run", "coach", "show", "check", "queue", "ai", "simulate", "config", "demo")
+
 _EPILOG: Final = (
     "Exit codes: 0 fine, 1 failed or problems found, 2 wrong usage or file not found, 3 a setting cannot be used, "
     "4 another worker holds the queue, 5 the bundle was refused, 130 interrupted."
@@ -24,10 +25,14 @@ _EPILOG: Final = (
 class Program(TyperGroup):
     """The root of all commands; whatever one raises becomes a line on stderr and an exit code here."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **more: Any) -> Any:
-        """Run the command that `args` name and end the process with its exit code."""
-        more["standalone_mode"] = False
-        sys.exit(exit_code_of(partial(super().main, args, prog_name or NAME, **more)))
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command that `args` (see the base class) name, and end the process with its exit code."""
+        options = {"prog_name": NAME, **options, "standalone_mode": False}
+        sys.exit(exit_code_of(partial(super().main, *args, **options)))
+
+    def list_commands(self, _context: object) -> list[str]:
+        """The commands in the order of a day with them, groups among the others."""
+        return sorted(self.commands, key=_ORDER.index)
 
 
 app = typer.Typer(

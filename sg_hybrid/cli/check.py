@@ -18,9 +18,10 @@ Bundles = Annotated[list[Path], typer.Argument(metavar="DIR...", show_default=Fa
 
 
 def check(bundles: Bundles, json: Json = False) -> None:
-    """Check bundles: every document against its contract, every listed file against its hash.
+    """Check bundles against their contracts and hashes.
 
-    Prints one problem a line; the exit code is 1 if there is any. Nothing is written.
+    Every document must fit its contract, every listed file its hash, and all must be about one clip. Prints one
+    problem a line; the exit code is 1 if there is any. Nothing is written.
     """
     found: dict[Path, tuple[Problem, ...]] = {}
     worst = Exit.OK

@@ -23,9 +23,10 @@ QueueDir = Annotated[
 
 
 def demo(bundle_root: BundleRoot = None, queue_dir: QueueDir = None) -> None:
-    """Show the life of a take: real takes, the real worker, and a simulated AI service on this machine.
+    """Show the life of a take, with a simulated AI service.
 
-    Needs no key and no network. Exit code 1 says that something did not come as promised.
+    The takes and the worker are real, the AI service runs on this machine. Needs no key and no network. Exit code 1
+    says that something did not come as promised.
     """
     import anyio
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import anyio
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sg_hybrid.models import CoachRequest
 
 CLIP_ID: Final = "ping"
-_SESSION_ID: Final = "00000000-0000-0000-0000-000000000000"
+_SESSION_ID: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from .show import print_notes, print_view
 
 if TYPE_CHECKING:
     from sg_hybrid.compose import HybridWorker
+    from sg_hybrid.logs import LogLevel
     from sg_hybrid.models import CycleReport
     from sg_hybrid.settings import Settings
 
@@ -22,7 +23,7 @@ Once = Annotated[bool, typer.Option("--once", help="Coach what waits, late repli
 def run(
     bundle_root: BundleRoots = None, queue_dir: QueueDir = None, once: Once = False, config: ConfigFile = None
 ) -> None:
-    """Watch the bundle roots and coach every take that arrives, until SIGTERM or Ctrl-C.
+    """Coach every take that arrives, until SIGTERM or Ctrl-C.
 
     An end is clean: running cycles finish their files and late replies get a grace period; a second signal hurries.
     Events go to stderr, one a line: readable on a terminal, JSON in a pipe.
@@ -59,9 +60,10 @@ async def _drain_until_stopped(worker: HybridWorker) -> None:
 
 
 def coach(bundle: Bundle, queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Coach the take in one bundle, as the worker would, and show what the player should read.
+    """Coach the take in one bundle and show what it says.
 
-    Returns when the race with the AI is over and all files are durable. Exit code 5 says that the take was refused.
+    It is one cycle of the worker. It ends when the race with the AI is over and all files are durable. Exit code 5
+    says that the take was refused.
     """
     import anyio
 
@@ -92,11 +94,14 @@ async def _coach(settings: Settings, bundle: Path) -> tuple[CycleReport, int]:
 
     async with HybridWorker(settings, watch=False) as worker:
         began = anyio.current_time()
-        report = await worker.coach_clip(bundle)
+        try:
+            report = await worker.coach_clip(bundle)
+        except FileNotFoundError as error:  # files of a bundle are opened, and so named, relative to its folder
+            raise FileNotFoundError(error.errno, error.strerror, str(bundle / (error.filename or ""))) from error
         return report, round((anyio.current_time() - began) * 1000)
 
 
-def start_logs(settings: Settings, *, usual_level: str | None = None) -> None:
+def start_logs(settings: Settings, *, usual_level: LogLevel | None = None) -> None:
     """Begin to log as the settings say; `usual_level` holds where nobody set a level."""
     from sg_hybrid import logs
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show(bundle: Bundle, json: Json = False) -> None:
-    """Show what the player should read: the coach's hint, and apart from it the AI's tips.
+    """Show what a player should read: the hint, and AI tips apart.
 
     --json prints both as one object (contract coaching_envelope_v1). Bundles without AI files, of v1.0 too, are shown
     all the same. What stands in the bundle but does not belong to it is said on stderr.
