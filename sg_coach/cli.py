@@ -39,11 +39,11 @@ EXIT_CODES: Final = MappingProxyType(
 
 _EPILOG: Final = """\
 exit codes:
-  0  fine                     11  artifact missing
-  1  any other failure        12  hash or size mismatch
-  2  usage or file not found  13  signature mismatch or not trusted
- 10  manifest missing         14  unsafe path or archive
-                             130  interrupted
+   0  fine                      11  artifact missing
+   1  any other failure         12  hash or size mismatch
+   2  usage or file not found   13  signature mismatch or not trusted
+  10  manifest missing          14  unsafe path or archive
+                               130  interrupted
 
 environment:
   SOURCE_DATE_EPOCH  seconds since 1970, written instead of the present time; the same input then gives the same bytes
