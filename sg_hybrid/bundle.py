@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, from_thread
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.contract import MAX_SESSION_BYTES
@@ -48,7 +48,9 @@ from .ports import Clock
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest manifest, tags or coaching file that is read, in bytes."""
 
-HINT_THREADS: Final = 8
+HINT_THREADS: Final = 32
+"""So many clips may wait for a slow disk before one of them delays another's hint."""
+
 DISK_THREADS: Final = 8
 
 _log = structlog.get_logger(__name__)
@@ -61,15 +63,12 @@ class DiskBundles:
         self._clock = clock
         self._hints = CapacityLimiter(HINT_THREADS)
         self._disk = CapacityLimiter(DISK_THREADS)
-        self._unsettled: dict[tuple[Path, str], Unsettled] = {}
 
-    async def emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
+    async def coach(
+        self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
+    ) -> Coached:
         """See ports.Bundles."""
-        return await run_blocking(self._emit, bundle, decide, limiter=self._hints)
-
-    async def settle(self, coached: Coached) -> None:
-        """See ports.Bundles."""
-        await run_blocking(self._settle, coached, limiter=self._disk)
+        return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
 
     async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:
         """See ports.Bundles."""
@@ -88,55 +87,28 @@ class DiskBundles:
 
     # One hop each
 
-    def _emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
+    def _coach(self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]) -> Coached:
         with Folder.open(bundle) as folder, folder.lock():
             manifest = _document_or_none(folder, MANIFEST_FILE)
             try:
                 take = read_take(folder, manifest)
+                coached = _as_it_stands(folder, manifest or {}, decide(take))
+                if coached.new:
+                    file = folder.write_visible(COACH_FILE, coaching_bytes(coached.coaching))
+                    self._settle(folder, coached, file, visible)
             except (InvalidInput, UnsafePath) as error:
                 self._refuse(folder, error)
                 raise BundleRefused(str(error)) from error
-            return self._write_hint(folder, manifest or {}, decide(take))
-
-    def _write_hint(self, folder: Folder, manifest: dict[str, Any], coached: Coached) -> Coached:
-        """Make the hint visible, unless the bundle holds this very coaching already."""
-        this = folder.path, coached.take.take_id
-        standing = _standing_coaching(folder)
-        if standing is not None and this in self._unsettled:
-            return replace(coached, coaching=standing[1], new=False)
-        entry = coach_entry(manifest)
-        if standing is not None and entry is not None and _is_listed(entry, coached.take, standing[0]):
-            _mend_manifest(folder, manifest, coached)
-            return replace(coached, coaching=standing[1], new=False)
-        if standing is not None and entry is None and _same_but_time(standing[1], coached.coaching):
-            coached = replace(coached, coaching=standing[1])  # a crash came before its manifest: keep it to the byte
-        elif entry is not None or folder.exists(AI_FILE) or folder.exists(QUEUED_FILE):
-            _clear_previous(folder, manifest)
-        data = coaching_bytes(coached.coaching)
-        self._unsettled[this] = folder.write_visible(COACH_FILE, data)
         return coached
 
-    def _settle(self, coached: Coached) -> None:
-        take = coached.take
+    def _settle(self, folder: Folder, coached: Coached, file: Unsettled, visible: Callable[[Coached], None]) -> None:
+        """Everything that the player does not wait for."""
         try:
-            with Folder.open(take.bundle) as folder, folder.lock():
-                self._settle_locked(folder, take, self._unsettled.pop((take.bundle, take.take_id)))
+            from_thread.run_sync(visible, coached)
         finally:
-            unused = self._unsettled.pop((take.bundle, take.take_id), None)
-            if unused is not None:  # the bundle is gone or locked
-                unused.close()
-
-    def _settle_locked(self, folder: Folder, take: Take, file: Unsettled) -> None:
-        if not folder.is_still(file):
-            file.close()
-            raise StaleTake
-        folder.settle(file)
-        entry = artifact("coach", "coach", COACH_FILE, file.data, input_sha256=take.take_id)
-        try:
-            self._list(folder, _manifest(folder), entry, take.clip_id)
-        except InvalidInput as error:
-            self._refuse(folder, error)
-            raise BundleRefused(str(error)) from error
+            folder.settle(file)
+        entry = artifact("coach", "coach", COACH_FILE, file.data, input_sha256=coached.take.take_id)
+        self._list(folder, _manifest(folder), entry, coached.take.clip_id)
         _forget_error(folder)
 
     def _attach(self, coached: Coached, data: bytes, entry: dict[str, Any]) -> None:
@@ -250,6 +222,19 @@ def _standing_coaching(folder: Folder) -> tuple[bytes, CoachingDeterministic] | 
         return None if raw is None else (raw, CoachingDeterministic.model_validate(parse_json_object(raw)))
     except (InvalidInput, UnsafePath, ValueError):
         return None
+
+
+def _as_it_stands(folder: Folder, manifest: dict[str, Any], coached: Coached) -> Coached:
+    """Compare with what the bundle holds already, and prepare the folder for what is new."""
+    standing, entry = _standing_coaching(folder), coach_entry(manifest)
+    if standing is not None and entry is not None and _is_listed(entry, coached.take, standing[0]):
+        _mend_manifest(folder, manifest, coached)
+        return replace(coached, coaching=standing[1], new=False)
+    if standing is not None and entry is None and _same_but_time(standing[1], coached.coaching):
+        return replace(coached, coaching=standing[1])  # a crash came before its manifest: keep it to the byte
+    if entry is not None or folder.exists(AI_FILE) or folder.exists(QUEUED_FILE):
+        _clear_previous(folder, manifest)
+    return coached
 
 
 def _same_but_time(one: CoachingDeterministic, other: CoachingDeterministic) -> bool:

@@ -40,15 +40,15 @@ class AiCoach(Protocol):
 class Bundles(Protocol):
     """Bundle folders. Every method is one thread hop; a symlink, a vanished folder, a full disk raise."""
 
-    async def emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
-        """Read the take, let `decide` decide, make `clip.coach.json` visible.
+    async def coach(
+        self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
+    ) -> Coached:
+        """Read the take, let `decide` decide (in the thread), write `clip.coach.json` and list it in the manifest.
 
-        Raises BundleRefused (after writing `clip.error.json`), UnsafePath, OSError.
+        `visible` is called on the event loop as soon as readers can see the new hint; when this returns, hint and
+        manifest are durable. A take that was coached before comes back with `new` False and calls nothing. Raises
+        BundleRefused (after writing `clip.error.json`), UnsafePath, LockTimeout, OSError; also after `visible`.
         """
-        ...
-
-    async def settle(self, coached: Coached) -> None:
-        """Make the coach file durable and list it in the manifest."""
         ...
 
     async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:

@@ -138,20 +138,62 @@ class CycleRunner:
         `hinted` is called when the hint is out. A take whose cycle runs already is not coached twice: its report is
         waited for. Raises OSError, UnsafePath or LockTimeout if not even the coach file could be written.
         """
+        outcome = _Outcome()
         with self.active.running():
-            try:
-                coached = await self.bundles.emit(bundle, self.decide)
-            except BundleRefused as error:
-                _log.warning("cycle_refused", bundle=str(bundle), reason=str(error))
-                return CycleReport(bundle, bundle.name, None, None, error=str(error))
-            hinted()
-            self.scores.kick()
-            this = bundle, coached.take.take_id
-            if coached.new:
-                return await self._finish(coached, self._unfinished.setdefault(this, _Outcome()))
-            if this in self._unfinished:
-                return await self._unfinished[this].finished(coached)
-            return CycleReport(bundle, coached.take.clip_id, coached.coaching, None)
+            async with anyio.create_task_group() as group:
+
+                def visible(coached: Coached) -> None:
+                    hinted()
+                    self._hint_is_out(coached, outcome, group)
+
+                await self._write(bundle, visible, outcome)
+            return await self._conclude(bundle, outcome)
+
+    async def _write(self, bundle: Path, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
+        """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
+        try:
+            outcome.coached = await self.bundles.coach(bundle, self.decide, visible)
+        except StaleTake:
+            _log.info("take_replaced", bundle=str(bundle))
+        except (BundleRefused, CoachError, OSError) as error:
+            outcome.failure = error
+        finally:
+            outcome.settled.set()
+
+    def _hint_is_out(self, coached: Coached, outcome: _Outcome, group: TaskGroup) -> None:
+        """Start the AI side: the call, the race for its reply, and the look for an earlier reply."""
+        outcome.coached = coached
+        outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
+        self._unfinished[coached.take.bundle, coached.take.take_id] = outcome
+        race = self._start_call(coached, outcome)
+        if race is not None:
+            group.start_soon(self._wait_for_reply, coached, race, outcome, name="race")
+        if outcome.status != "disabled":
+            group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
+        self.scores.kick()
+
+    async def _conclude(self, bundle: Path, outcome: _Outcome) -> CycleReport:
+        coached, failure = outcome.coached, outcome.failure
+        if coached is None:
+            return self._without_hint(bundle, failure)
+        self.scores.kick()
+        this = bundle, coached.take.take_id
+        if not coached.new:
+            running = self._unfinished.get(this)
+            return await running.finished(coached) if running else outcome.report(coached, None)
+        if failure is not None:
+            _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(bundle), error=str(failure))
+        del self._unfinished[this]
+        outcome.done.set()
+        report = outcome.report(coached, outcome.status)
+        _log.info("cycle", **_summary(report))
+        return report
+
+    def _without_hint(self, bundle: Path, failure: Exception | None) -> CycleReport:
+        if failure is not None and not isinstance(failure, BundleRefused):
+            raise failure
+        _log.warning("cycle_refused", bundle=str(bundle), reason=str(failure))
+        return CycleReport(bundle, bundle.name, None, None, error=str(failure))
 
     def decide(self, take: Take) -> Coached:
         """Decide a take by the rules. Runs in the thread that reads and writes its bundle."""
@@ -165,23 +207,6 @@ class CycleRunner:
             )
 
         return Coached(take, evaluation, self.scores.place(take, coach), t0)
-
-    async def _finish(self, coached: Coached, outcome: _Outcome) -> CycleReport:
-        outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
-        try:
-            race = self._start_call(coached, outcome)
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._settle, coached, outcome, name="settle")
-                if outcome.status != "disabled":
-                    group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
-                if race is not None:
-                    await self._wait_for_reply(coached, race, outcome)
-        finally:
-            outcome.done.set()
-            del self._unfinished[coached.take.bundle, coached.take.take_id]
-        report = outcome.report(coached)
-        _log.info("cycle", **_summary(report))
-        return report
 
     # The AI side
 
@@ -292,7 +317,7 @@ class CycleRunner:
             _log.error("apply_failed", clip=coached.take.clip_id, error=str(error))
 
     async def _apply(self, coached: Coached, claim: Claim, outcome: _Outcome) -> None:
-        if outcome.error or not claim.is_fresh() or not self.gate.state().enabled:
+        if outcome.failure or not claim.is_fresh() or not self.gate.state().enabled:
             await self.spool.give_back(claim)
             return
         try:
@@ -304,20 +329,6 @@ class CycleRunner:
             outcome.applied = claim.context.clip_id
             await self.spool.finish(claim)
 
-    # The disk
-
-    async def _settle(self, coached: Coached, outcome: _Outcome) -> None:
-        try:
-            with anyio.CancelScope(shield=True):
-                await self.bundles.settle(coached)
-        except StaleTake:
-            _log.info("take_replaced", clip=coached.take.clip_id)
-        except (BundleRefused, CoachError, OSError) as error:
-            outcome.error = str(error)
-            _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(coached.take.bundle), error=str(error))
-        finally:
-            outcome.settled.set()
-
 
 @dataclass(slots=True)
 class _Outcome:
@@ -326,26 +337,27 @@ class _Outcome:
     status: AiStatus = "not_requested"
     ai: AiAddendum | None = None
     applied: str | None = None
-    error: str | None = None
+    coached: Coached | None = None
+    failure: Exception | None = None
     hint_ms: float = 0.0
     settled: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
 
-    def report(self, coached: Coached) -> CycleReport:
+    def report(self, coached: Coached, status: AiStatus | None) -> CycleReport:
         return CycleReport(
             bundle=coached.take.bundle,
             clip_id=coached.take.clip_id,
             coaching=coached.coaching,
-            ai_status=self.status,
+            ai_status=status,
             ai=self.ai,
             applied=self.applied,
             hint_ms=self.hint_ms,
-            error=self.error,
+            error=str(self.failure) if self.failure else None,
         )
 
     async def finished(self, coached: Coached) -> CycleReport:
         await self.done.wait()
-        return self.report(coached)
+        return self.report(coached, self.status)
 
 
 def addendum_from(reply: AiReply, clip_id: str, latency_ms: int) -> AiAddendum:

@@ -146,22 +146,18 @@ class Worker:
         """Run the cycles, each from when the hint of the one before it is out; this task runs the last one itself."""
         with self.runner.active.leaving():
             for bundle in bundles[:-1]:
-                if not self.life.stopping:
-                    await self._tasks.start(self._cycle_of_many, bundle, name=f"cycle of {bundle.name}")
-            if not self.life.stopping:
-                await self._cycle(bundles[-1])
+                hinted = anyio.Event()
+                self._tasks.start_soon(self._cycle, bundle, hinted.set, name=f"cycle of {bundle.name}")
+                await hinted.wait()
+            await self._cycle(bundles[-1], lambda: None)
 
-    async def _cycle_of_many(self, bundle: Path, *, task_status: TaskStatus[None]) -> None:
-        hinted = _Once(task_status)
-        await self._cycle(bundle, hinted)
-        hinted()
-
-    async def _cycle(self, bundle: Path, hinted: Callable[[], None] = lambda: None) -> None:
+    async def _cycle(self, bundle: Path, hinted: Callable[[], None]) -> None:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""
         try:
-            report = await self.runner.run(bundle, hinted=hinted)
-            if report.coaching is not None and report.error:
-                self.parts.intake.forget(bundle)
+            if not self.life.stopping:
+                report = await self.runner.run(bundle, hinted=hinted)
+                if report.coaching is not None and report.error:
+                    self.parts.intake.forget(bundle)
         except FileNotFoundError:
             _log.info("take_gone", bundle=str(bundle))
         except (OSError, CoachError) as error:
@@ -169,6 +165,8 @@ class Worker:
             self.parts.intake.forget(bundle)
         except Exception:  # noqa: BLE001 - logged whole; other takes must not suffer
             _log.exception("cycle_failed", bundle=str(bundle))
+        finally:
+            hinted()
 
     async def coach_clip(self, bundle: Path) -> CycleReport:
         """Coach one bundle now; return when its race is over and its files are durable.
@@ -195,16 +193,3 @@ class Worker:
     async def _cancel_when_hurried(self, group: TaskGroup) -> None:
         await self.life.hurry.wait()
         group.cancel_scope.cancel()
-
-
-@dataclass(slots=True)
-class _Once:
-    """Reports a start exactly once."""
-
-    task_status: TaskStatus[None]
-    done: bool = False
-
-    def __call__(self) -> None:
-        if not self.done:
-            self.done = True
-            self.task_status.started()

@@ -74,7 +74,9 @@ class FakeBundles:
         self.bundles[path] = FakeBundle(record or session())
         return path
 
-    async def emit(self, bundle: Path, decide: Callable[[Take], Coached]) -> Coached:
+    async def coach(
+        self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
+    ) -> Coached:
         await anyio.sleep(self.emit_takes)
         if bundle in self.refuse:
             raise BundleRefused(self.refuse[bundle])
@@ -86,13 +88,13 @@ class FakeBundles:
             return Coached(coached.take, coached.evaluation, here.coaching, coached.t0, new=False)
         here.coaching, here.ai, here.queued, here.settled = coached.coaching, None, None, None
         self.emitted_at[bundle] = anyio.current_time()
-        return coached
-
-    async def settle(self, coached: Coached) -> None:
-        await anyio.sleep(self.settle_takes)
+        visible(coached)
+        with anyio.CancelScope(shield=True):  # a thread hop is never ended half-way
+            await anyio.sleep(self.settle_takes)
         if self.settle_error:
             raise self.settle_error
-        self._current(coached).settled = coached.take.take_id
+        here.settled = coached.take.take_id
+        return coached
 
     async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:
         if self.attach_error:

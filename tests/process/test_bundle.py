@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from sg_coach.coach_policy import evaluate_session
@@ -92,17 +94,35 @@ def check_invariants(bundle: Path) -> None:
 
 
 async def coach(bundles: DiskBundles, bundle: Path) -> Coached:
-    coached = await bundles.emit(bundle, decide)
-    if coached.new:
-        await bundles.settle(coached)
-    return coached
+    return await bundles.coach(bundle, decide, lambda _coached: None)
+
+
+class PowerCut(BaseException):
+    """The process ends here, as far as the disk is concerned."""
+
+
+async def coach_until_visible(bundles: DiskBundles, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coach, and die between the hint and its manifest."""
+
+    def die(*_: object) -> None:
+        raise PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "settle", die)
+        with pytest.raises(PowerCut):
+            await coach(bundles, bundle)
 
 
 async def test_a_take_becomes_a_coach_file_and_a_manifest(bundles: DiskBundles, bundle: Path) -> None:
-    coached = await bundles.emit(bundle, decide)
+    seen: list[tuple[object, bool]] = []
+
+    def visible(coached: Coached) -> None:
+        document = read(bundle / "clip.coach.json")
+        seen.append((document["score"], (bundle / "manifest.json").exists()))
+
+    coached = await bundles.coach(bundle, decide, visible)
     assert CoachingDeterministic.model_validate(read(bundle / "clip.coach.json")) == coached.coaching
-    assert not (bundle / "manifest.json").exists(), "the manifest names a file only when it is durable"
-    await bundles.settle(coached)
+    assert seen == [(coached.coaching.score, False)], "the manifest names a file only when it is durable"
     manifest = read(bundle / "manifest.json")
     assert check_manifest(manifest) == []
     assert manifest["coaching_source"] == "deterministic"
@@ -122,26 +142,34 @@ async def test_foreign_keys_and_entries_of_the_manifest_stay(bundles: DiskBundle
 async def test_the_same_take_again_touches_no_file(bundles: DiskBundles, bundle: Path) -> None:
     await coach(bundles, bundle)
     before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in bundle.iterdir()}
-    again = await DiskBundles(CLOCK).emit(bundle, decide)
+    again = await coach(DiskBundles(CLOCK), bundle)
     assert not again.new
     assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in bundle.iterdir()} == before
 
 
-async def test_a_second_event_before_the_manifest_starts_no_second_cycle(bundles: DiskBundles, bundle: Path) -> None:
-    first = await bundles.emit(bundle, decide)
-    second = await bundles.emit(bundle, decide)
-    assert (first.new, second.new) == (True, False)
-    await bundles.settle(first)
+async def test_two_events_for_one_take_are_one_cycle(bundles: DiskBundles, bundle: Path) -> None:
+    found: list[bool] = []
+
+    async def once() -> None:
+        found.append((await coach(bundles, bundle)).new)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(once)
+        group.start_soon(once)
+    assert sorted(found) == [False, True]
     check_invariants(bundle)
 
 
-async def test_a_crash_before_the_manifest_is_finished_with_the_same_bytes(bundles: DiskBundles, bundle: Path) -> None:
-    await bundles.emit(bundle, decide)
+async def test_a_crash_before_the_manifest_is_finished_with_the_same_bytes(
+    bundles: DiskBundles, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await coach_until_visible(bundles, bundle, monkeypatch)
     standing = (bundle / "clip.coach.json").read_bytes()
-    CLOCK.wall += timedelta(minutes=1)
-    coached = await DiskBundles(CLOCK).emit(bundle, decide)
+    monkeypatch.setattr(FrozenClock, "wall", FrozenClock.wall + timedelta(minutes=1))
+    coached = await coach(DiskBundles(CLOCK), bundle)
     assert coached.new
     assert (bundle / "clip.coach.json").read_bytes() == standing
+    check_invariants(bundle)
 
 
 @pytest.mark.parametrize("torn", [b"", b"\0" * 400, b'{"schema_id": "coaching_det'])
@@ -200,13 +228,13 @@ async def test_the_reply_to_a_replaced_take_is_not_attached(bundles: DiskBundles
     assert not (bundle / "clip.ai_coach.json").exists()
 
 
-async def test_a_take_replaced_before_it_was_durable_leaves_the_newer_one(bundles: DiskBundles, bundle: Path) -> None:
-    old = await bundles.emit(bundle, decide)
+async def test_a_take_replaced_by_a_crash_and_a_newer_one_leaves_the_newer_one(
+    bundles: DiskBundles, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await coach_until_visible(bundles, bundle, monkeypatch)
     put_take(bundle, timing_p95_error_ms=60.0)
-    new = await bundles.emit(bundle, decide)
-    with pytest.raises(StaleTake):
-        await bundles.settle(old)
-    await bundles.settle(new)
+    newer = await coach(DiskBundles(CLOCK), bundle)
+    assert read(bundle / "clip.coach.json")["score"] == newer.coaching.score == 70
     check_invariants(bundle)
 
 
@@ -240,7 +268,7 @@ async def test_a_reply_left_between_file_and_manifest_is_listed_at_the_next_star
 ) -> None:
     await coach(bundles, bundle)
     (bundle / "clip.ai_coach.json").write_text(addendum().model_dump_json())
-    await DiskBundles(CLOCK).emit(bundle, decide)
+    await coach(DiskBundles(CLOCK), bundle)
     assert read(bundle / "manifest.json")["coaching_source"] == "hybrid"
     check_invariants(bundle)
 
@@ -283,7 +311,7 @@ async def test_bad_input_leaves_an_error_file_and_the_input(
 ) -> None:
     (bundle / "session.json").write_bytes(content)
     with pytest.raises(BundleRefused, match=r"session\.json"):
-        await bundles.emit(bundle, decide)
+        await coach(bundles, bundle)
     error = read(bundle / "clip.error.json")
     assert error["error_code"] == "VALIDATION_ERROR"
     assert error["clip_id"] == "clip_a"
@@ -308,7 +336,7 @@ async def test_impossible_facts_are_named(bundles: DiskBundles, bundle: Path, fi
     document = read(bundle / "session.json") | {field: value}
     (bundle / "session.json").write_text(json.dumps(document))
     with pytest.raises(BundleRefused, match=field):
-        await bundles.emit(bundle, decide)
+        await coach(bundles, bundle)
 
 
 async def test_the_same_error_again_writes_nothing_and_a_corrected_take_clears_it(
@@ -317,10 +345,10 @@ async def test_the_same_error_again_writes_nothing_and_a_corrected_take_clears_i
     (bundle / "session.json").write_bytes(b"{")
     for _ in range(2):
         with pytest.raises(BundleRefused):
-            await bundles.emit(bundle, decide)
+            await coach(bundles, bundle)
     first = (bundle / "clip.error.json").stat().st_ino
     with pytest.raises(BundleRefused):
-        await bundles.emit(bundle, decide)
+        await coach(bundles, bundle)
     assert (bundle / "clip.error.json").stat().st_ino == first
     put_take(bundle)
     await coach(bundles, bundle)
@@ -337,7 +365,7 @@ async def test_ids_that_disagree_are_refused(bundles: DiskBundles, bundle: Path)
     (bundle / "clip.tags.json").write_text('{"clip_id": "clip_a"}')
     (bundle / "manifest.json").write_text('{"clip_id": "clip_b"}')
     with pytest.raises(BundleRefused, match="disagrees"):
-        await bundles.emit(bundle, decide)
+        await coach(bundles, bundle)
 
 
 @pytest.mark.parametrize("manifest", [b"{", b"[]", b'{"artifacts": 5}', b"x" * (5 * 1024 * 1024)])
@@ -345,10 +373,9 @@ async def test_a_broken_manifest_costs_the_listing_and_not_the_hint(
     bundles: DiskBundles, bundle: Path, manifest: bytes
 ) -> None:
     (bundle / "manifest.json").write_bytes(manifest)
-    coached = await bundles.emit(bundle, decide)
-    assert read(bundle / "clip.coach.json")["clip_id"] == "clip_a"
     with pytest.raises(BundleRefused, match=r"manifest\.json"):
-        await bundles.settle(coached)
+        await coach(bundles, bundle)
+    assert read(bundle / "clip.coach.json")["clip_id"] == "clip_a"
     assert (bundle / "manifest.json").read_bytes() == manifest
     assert "manifest.json" in read(bundle / "clip.error.json")["message"]
 
@@ -357,13 +384,13 @@ async def test_a_symlink_is_followed_nowhere(bundles: DiskBundles, bundle: Path,
     link = tmp_path / "link"
     link.symlink_to(bundle)
     with pytest.raises(UnsafePath):
-        await bundles.emit(link, decide)
+        await coach(bundles, link)
     secret = tmp_path / "secret.json"
     secret.write_text(session().model_dump_json())
     (bundle / "session.json").unlink()
     (bundle / "session.json").symlink_to(secret)
     with pytest.raises(BundleRefused, match="symlink"):
-        await bundles.emit(bundle, decide)
+        await coach(bundles, bundle)
 
 
 async def test_a_coach_file_that_is_a_symlink_is_replaced_and_not_written_through(
@@ -381,20 +408,20 @@ async def test_a_folder_where_the_take_should_be_is_refused(bundles: DiskBundles
     (bundle / "session.json").unlink()
     (bundle / "session.json").mkdir()
     with pytest.raises(BundleRefused, match="not a plain file"):
-        await bundles.emit(bundle, decide)
+        await coach(bundles, bundle)
 
 
 async def test_a_bundle_that_vanishes_between_hint_and_manifest_leaks_nothing(
     bundles: DiskBundles, bundle: Path
 ) -> None:
-    coached = await bundles.emit(bundle, decide)
-    for path in bundle.iterdir():
-        path.unlink()
-    bundle.rmdir()
+    def vanish(_coached: Coached) -> None:
+        shutil.rmtree(bundle)
+
+    await coach(bundles, make_bundle(bundle.parent / "warm_up"))
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError):
-        await bundles.settle(coached)
-    assert len(os.listdir("/proc/self/fd")) == before - 1
+        await bundles.coach(bundle, decide, vanish)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_a_batch_is_split_by_session_in_order(bundles: DiskBundles, tmp_path: Path) -> None:

@@ -112,10 +112,10 @@ async def test_takes_that_come_during_the_end_are_left_for_the_next_start() -> N
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("a bug")])
 async def test_one_failing_bundle_stops_nothing_and_comes_again(error: Exception) -> None:
     class Failing(FakeBundles):
-        async def emit(self, bundle: Path, decide: Any) -> Any:
+        async def coach(self, bundle: Path, *how: Any) -> Any:
             if bundle.name == "bad":
                 raise error
-            return await super().emit(bundle, decide)
+            return await super().coach(bundle, *how)
 
     made = parts(bundles=Failing())
     bad, good = made.bundles.add("bad"), made.bundles.add("good")
