@@ -41,6 +41,7 @@ class Answer:
 
 
 def evaluate(arguments: Namespace) -> Answer:
+    """What the rules say about a take; `--canonical` in the form of the golden documents."""
     session, evaluation = _evaluated(arguments.session)
     if arguments.canonical:
         return _document(canonical_evaluation(session, evaluation))
@@ -48,6 +49,7 @@ def evaluate(arguments: Namespace) -> Answer:
 
 
 def assign(arguments: Namespace) -> Answer:
+    """What to practise after a take; `--canonical` in the form of the golden documents."""
     session, evaluation = _evaluated(arguments.session)
     if arguments.canonical:
         return _document(canonical_assignment(session, evaluation, assignment_id=arguments.assignment_id))
@@ -57,6 +59,7 @@ def assign(arguments: Namespace) -> Answer:
 
 
 def coach(arguments: Namespace) -> Answer:
+    """What `clip.coach.json` would say about a take, its trend from the earlier takes of `--history`."""
     session, evaluation = _evaluated(arguments.session)
     coaching = apply_progression_policy(
         evaluation,
@@ -68,6 +71,7 @@ def coach(arguments: Namespace) -> Answer:
 
 
 def ota_bundle(arguments: Namespace) -> Answer:
+    """Build a bundle; the folder, then the zip, one a line."""
     if arguments.unsigned and arguments.sign_key:
         raise UsageError("--unsigned and --sign-key contradict each other")
     session, evaluation = _evaluated(arguments.session)
@@ -89,14 +93,17 @@ def ota_bundle(arguments: Namespace) -> Answer:
 
 
 def ota_verify(arguments: Namespace) -> Answer:
+    """Check a bundle folder."""
     return _verified(verify_assignment_ota_bundle(arguments.folder, trusted_key=_trusted_key(arguments.trust_key)))
 
 
 def ota_verify_zip(arguments: Namespace) -> Answer:
+    """Check a zipped bundle."""
     return _verified(verify_assignment_ota_zip(arguments.file, trusted_key=_trusted_key(arguments.trust_key)))
 
 
 def keygen(arguments: Namespace) -> Answer:
+    """Make a key pair; the private file, then the public one, one a line."""
     from .ota_keys import generate_key_pair, load_trusted_key
 
     private, public = generate_key_pair(arguments.out)

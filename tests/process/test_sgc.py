@@ -274,6 +274,7 @@ def test_help_is_no_error(sgc: Run) -> None:
 # As a process
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks into /proc to see what the command waits for")
 def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C while it waits for a folder that somebody else holds: 130, one line, nothing left behind."""
     with Folder.open(tmp_path) as folder, folder.lock():
