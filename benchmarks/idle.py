@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from .table import Row, below
 
 SETTLE_S: Final = 3.0
@@ -34,7 +32,7 @@ def _measure(environ: dict[str, str]) -> tuple[float, float]:
         before = _cpu_ms(process.pid)
         time.sleep(WATCH_S)
         cpu = (_cpu_ms(process.pid) - before) / WATCH_S
-        return cpu, psutil.Process(process.pid).memory_info().rss / 2**20
+        return cpu, _rss_mib(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
@@ -45,6 +43,11 @@ def _cpu_ms(pid: int) -> float:
     """CPU time of all threads by the scheduler's own count (ns; `cpu_times` has steps of 10 ms)."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+
+
+def _rss_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def run() -> list[Row]:

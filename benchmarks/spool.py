@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import anyio
 
+from sg_coach.digest import sha256_bytes
 from sg_coach.timestamps import utc_text
 from sg_hybrid.compose import SystemClock
 from sg_hybrid.models import AiAddendum, Query, ReplyContext
@@ -31,6 +32,8 @@ SESSION: Final = "550e8400-e29b-41d4-a716-446655440000"
 
 def _addendum(clip_id: str, at: datetime | None = None) -> AiAddendum:
     return AiAddendum(
+        schema_id="coaching_ai_addendum",
+        schema_version="v1",
         clip_id=clip_id,
         ai_available=True,
         ai_latency_ms=900,
@@ -101,19 +104,17 @@ async def _puts(folder: Path) -> list[Row]:
 
 def _fill(root: Path, count: int, session_of: Callable[[int], str], at: datetime) -> None:
     """Put entries in as another program would: by hand, into the folders."""
-    from sg_coach.jsontext import to_json_bytes
     from sg_hybrid.queue_entry import StoredContext, context_bytes, entry_bytes
 
     for name in ("pending", "context"):
         (root / name).mkdir(parents=True, mode=0o700, exist_ok=True)
     root.chmod(0o700)
-    assert to_json_bytes({})
     for number in range(count):
         clip = f"clip_{number:06d}"
-        (root / "context" / f"{clip}.json").write_bytes(
-            context_bytes(StoredContext(_context(clip, session_of(number))))
-        )
-        (root / "pending" / f"{clip}_ai_addendum.json").write_bytes(entry_bytes(_addendum(clip, at)))
+        entry = entry_bytes(_addendum(clip, at))
+        stored = StoredContext(_context(clip, session_of(number)), sha256_bytes(entry))
+        (root / "context" / f"{clip}.json").write_bytes(context_bytes(stored))
+        (root / "pending" / f"{clip}_ai_addendum.json").write_bytes(entry)
 
 
 async def _claims(folder: Path, count: int) -> float:

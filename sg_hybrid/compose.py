@@ -211,8 +211,8 @@ async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc
     task_status.started()
     if not gate.state().key_present:
         return
-    while not gate.state().enabled:
-        await anyio.sleep(WARM_UP_CHECK_S)  # noqa: ASYNC110 - the switch is a file, it sends no event
+    while not gate.state().enabled:  # noqa: ASYNC110 - the switch is a file, it sends no event
+        await anyio.sleep(WARM_UP_CHECK_S)
     try:
         await coach.ready()
     except ConfigError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+from pydantic import SecretStr
 
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
@@ -172,7 +173,7 @@ async def _until(done: Callable[[], bool], meanwhile: Callable[[], None], *, eve
 def _settings(stage: Stage, simulator: Simulator) -> Settings:
     return Settings(
         ai_enabled=True,
-        anthropic_api_key="demo-key-of-the-simulator",
+        anthropic_api_key=SecretStr("demo-key-of-the-simulator"),
         anthropic_base_url=simulator.base_url,
         queue_dir=stage.queue,
         bundle_roots=(stage.bundles,),

@@ -8,7 +8,7 @@ a late reply still reaches the spool; then everything is cancelled. A second req
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +114,7 @@ class Worker:
         if failed is not None:
             raise failed
 
-    async def start(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+    async def start(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> None:
         """Start a background task and wait until it is ready. It is cancelled at the end."""
         await self._tasks.start(function, *args, name=getattr(function, "__name__", None))
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 import anyio
 import pytest
+from pydantic import SecretStr
 
 from sg_hybrid.bundle_reader import read_bundle
 from sg_hybrid.compose import HybridWorker
@@ -230,7 +231,7 @@ async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> 
     async with serve(place.answer) as simulator:
         settings = Settings(
             ai_enabled=True,
-            anthropic_api_key="test-key",
+            anthropic_api_key=SecretStr("test-key"),
             anthropic_base_url=simulator.base_url,
             queue_dir=place.queue,
             bundle_roots=(place.root,),

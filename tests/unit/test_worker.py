@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,36 @@ from tests.fake_edges import FakeBundles, FakeGate, FakeIntake, FakeScores, NoSw
 from tests.fakes import FakeClock, MemorySpool
 
 
-def parts(**changes: Any) -> Parts:
+@dataclass(frozen=True, slots=True)
+class FakeParts(Parts):
+    """Parts whose edges tests can look into."""
+
+    bundles: FakeBundles
+    spool: MemorySpool
+    coach: ScriptedCoach
+    intake: FakeIntake
+
+
+def parts(
+    *,
+    bundles: FakeBundles | None = None,
+    coach: ScriptedCoach | None = None,
+    gate: FakeGate | None = None,
+    intake: FakeIntake | None = None,
+) -> FakeParts:
     clock = FakeClock()
-    made: dict[str, Any] = {
-        "bundles": FakeBundles(),
-        "spool": MemorySpool(clock),
-        "coach": ScriptedCoach(),
-        "gate": FakeGate(),
-        "clock": clock,
-        "scores": FakeScores(),
-        "intake": FakeIntake(),
-        "sweeper": NoSweeper(),
-        "limits": Limits(),
-        "grace_s": 5.0,
-    }
-    return Parts(**(made | changes))
+    return FakeParts(
+        bundles=bundles or FakeBundles(),
+        spool=MemorySpool(clock),
+        coach=coach or ScriptedCoach(),
+        gate=gate or FakeGate(),
+        clock=clock,
+        scores=FakeScores(),
+        intake=intake or FakeIntake(),
+        sweeper=NoSweeper(),
+        limits=Limits(),
+        grace_s=5.0,
+    )
 
 
 async def test_takes_of_one_session_are_coached_in_order_and_sessions_side_by_side() -> None:
