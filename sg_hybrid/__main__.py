@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a narrow locale garbles a sign, it does not end a command
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON is UTF-8 whatever the locale
     try:
         from .cli.app import app
     except ModuleNotFoundError as error:

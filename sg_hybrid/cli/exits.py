@@ -44,15 +44,16 @@ def exit_code_of(command: Callable[[], object]) -> int:
     """
     try:
         code = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: the program was started with it closed
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough
         _no_more_output()
         return Exit.FAILED
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary of the program
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the boundary of the program
         cause = _cause(error)
         code, line = explained(cause)
         if line is None:
-            say("".join(traceback.format_exception(cause)).rstrip())
+            say("".join(traceback.format_exception(cause)).rstrip(), keep_lines=True)
             line = f"{type(cause).__name__}: {cause}; this is a bug of sg-hybrid, please report it"
         if line:
             say(f"ERROR: {line}")
@@ -67,7 +68,7 @@ def explained(error: BaseException) -> tuple[Exit, str | None]:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return Exit.INTERRUPTED, ""
     if isinstance(error, typer.TyperException):
-        return Exit.USAGE, f"{error.format_message().rstrip('.')}; see `sg-hybrid --help`"
+        return Exit.USAGE, _misuse(error)
     if isinstance(error, HybridError):
         return Exit(error.exit_code), str(error)
     if isinstance(error, CoachError):
@@ -79,11 +80,11 @@ def explained(error: BaseException) -> tuple[Exit, str | None]:
     return Exit.FAILED, None
 
 
-def say(text: str) -> None:
-    """Print `text` on stderr, without characters that a terminal acts on."""
+def say(text: str, *, keep_lines: bool = False) -> None:
+    """Print `text` on stderr as one line (unless `keep_lines`), without characters that a terminal acts on."""
     from sg_hybrid.plaintext import printable
 
-    typer.echo(printable(text, keep_lines="\n" in text.rstrip("\n")), err=True)
+    print(printable(text, keep_lines=keep_lines), file=sys.stderr, flush=True)
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -91,6 +92,12 @@ def _cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _misuse(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "sg-hybrid"
+    return f"{error.format_message().rstrip('.')}; see `{command} --help`"
 
 
 def _missing_package(error: ModuleNotFoundError) -> str | None:

@@ -214,6 +214,8 @@ def test_wrong_usage_is_one_clear_line(cli: Cli, args: list[str]) -> None:
     done = cli(*args)
     assert done.exit_code == 2
     assert is_one_line(done)
+    command = " ".join(["sg-hybrid", *(word for word in args[:1] if word in ("show", "queue"))])
+    assert f"see `{command}" in done.stderr
     assert "--help`" in done.stderr
 
 
@@ -241,10 +243,12 @@ def test_a_missing_package_is_said_in_one_line(cli: Cli, package: str) -> None:
 
 def test_a_narrow_locale_changes_nothing(cli: Cli, tmp_path: Path) -> None:
     bundle = fixture_bundle("hybrid", "clip_hybrid", tmp_path)
+    rewrite(bundle, "clip.ai_coach.json", coaching_tip="Écoute → joue ♩")
     usual = cli.program("show", bundle, "--json").stdout
     narrow = cli.program("show", bundle, "--json", env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
     assert narrow.returncode == 0
     assert json.loads(narrow.stdout) == json.loads(usual)
+    assert "Écoute → joue ♩" in narrow.stdout
 
 
 def test_a_reader_that_has_seen_enough_is_no_bug(cli: Cli, tmp_path: Path) -> None:
@@ -261,6 +265,14 @@ def test_a_reader_that_has_seen_enough_is_no_bug(cli: Cli, tmp_path: Path) -> No
     os.close(writer)
     assert process.communicate(timeout=PATIENCE_S)[1] == ""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_change_nothing(cli: Cli, tmp_path: Path, closed: str) -> None:
+    bundle = fixture_bundle("hybrid", "clip_hybrid", tmp_path)
+    command = f"{sys.executable} -m sg_hybrid show {bundle} {closed}"
+    done = subprocess.run(command, shell=True, env=cli.environ(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def on_a_terminal(cli: Cli, *args: str | Path, **env: str) -> str:
