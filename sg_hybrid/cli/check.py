@@ -32,14 +32,14 @@ def check(bundles: Bundles, json: Json = False) -> None:
             code, line = explained(error)
             if line is None:
                 raise
-            say(f"ERROR: {line}")
+            say(f"ERROR: {line}")  # and on: one bundle that cannot be read does not hide the others
             worst = max(worst, code)
+        else:
+            worst = max(worst, Exit.FAILED if found[bundle] else Exit.OK)
+            if not json:
+                _print(bundle, found[bundle])
     if json:
         print_json([_document(bundle, problems) for bundle, problems in found.items()])
-    else:
-        _print(found)
-    if any(found.values()):
-        worst = max(worst, Exit.FAILED)
     raise typer.Exit(worst)
 
 
@@ -54,10 +54,8 @@ def _document(bundle: Path, problems: tuple[Problem, ...]) -> dict[str, object]:
     return {"bundle": str(bundle), "ok": not problems, "problems": listed}
 
 
-def _print(found: dict[Path, tuple[Problem, ...]]) -> None:
-    for bundle, problems in found.items():
-        if problems:
-            for problem in problems:
-                print_line(f"{bundle}: {problem}")
-        else:
-            print_line(f"{bundle}: OK")
+def _print(bundle: Path, problems: tuple[Problem, ...]) -> None:
+    for problem in problems:
+        print_line(f"{bundle}: {problem}")
+    if not problems:
+        print_line(f"{bundle}: OK")
