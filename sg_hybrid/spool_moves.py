@@ -228,6 +228,7 @@ def _move_to_applied(claimed: Folder, applied: Folder, clip_id: str, document: b
     if applied.exists(name):
         older = free_copy_name(applied, clip_id, 1)
         os.rename(name, older, src_dir_fd=applied.fd, dst_dir_fd=applied.fd)
+        applied.sync()
     try:
         move_entry(claimed, name, applied)
     except FileNotFoundError:  # somebody removed it, but it was shown: the audit keeps it

@@ -1,0 +1,126 @@
+"""One worker a queue."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sg_coach.errors import UnsafePath
+from sg_hybrid.errors import QueueHeld
+from sg_hybrid.queue_lock import LOCK_FILE, QueueLock, holder
+
+INFO = {"pid": 4711, "host": "guitar", "since_utc": "2026-02-04T12:34:56.789Z", "bundle_roots": ["/music"]}
+HOLD = """
+import sys, time
+from pathlib import Path
+from sg_hybrid.queue_lock import QueueLock
+lock = QueueLock.acquire(Path(sys.argv[1]), {"pid": 1})
+print("held", flush=True)
+time.sleep(60)
+"""
+
+LOOK = """
+import sys, time
+from pathlib import Path
+from sg_hybrid.queue_lock import holder
+print("looking", flush=True)
+while True:
+    holder(Path(sys.argv[1]))
+    time.sleep(0.0005)
+"""
+
+
+def test_the_second_worker_is_told_who_holds_the_queue(tmp_path: Path) -> None:
+    with QueueLock.acquire(tmp_path / "queue", INFO):
+        assert holder(tmp_path / "queue") == INFO
+        with pytest.raises(QueueHeld) as held:
+            QueueLock.acquire(tmp_path / "queue", INFO | {"pid": 5})
+
+    for part in ("4711", "guitar", "2026-02-04T12:34:56.789Z", str(tmp_path)):
+        assert part in str(held.value)
+    assert holder(tmp_path / "queue") is None
+    QueueLock.acquire(tmp_path / "queue", INFO).release()
+
+
+def test_two_queues_have_two_workers(tmp_path: Path) -> None:
+    with QueueLock.acquire(tmp_path / "one", INFO), QueueLock.acquire(tmp_path / "two", INFO):
+        assert holder(tmp_path / "one") == holder(tmp_path / "two") == INFO
+
+
+def test_no_queue_has_no_holder(tmp_path: Path) -> None:
+    assert holder(tmp_path / "nowhere") is None
+    (tmp_path / "queue").mkdir()
+    assert holder(tmp_path / "queue") is None
+
+
+def test_a_killed_worker_holds_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "queue"], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"held\n"
+        assert holder(tmp_path / "queue") == {"pid": 1}
+        worker.send_signal(signal.SIGKILL)
+
+    assert holder(tmp_path / "queue") is None
+    with QueueLock.acquire(tmp_path / "queue", INFO):
+        assert holder(tmp_path / "queue") == INFO, "nothing of the dead worker's longer or shorter text is left"
+
+
+def test_who_looks_does_not_keep_a_worker_from_starting(tmp_path: Path) -> None:
+    QueueLock.acquire(tmp_path / "queue", INFO).release()
+    with subprocess.Popen([sys.executable, "-c", LOOK, tmp_path / "queue"], stdout=subprocess.PIPE) as looker:
+        assert looker.stdout is not None
+        assert looker.stdout.readline() == b"looking\n"
+        try:
+            for _ in range(50):
+                QueueLock.acquire(tmp_path / "queue", INFO).release()
+        finally:
+            looker.kill()
+
+
+def test_a_lock_file_that_somebody_removed_excludes_again_after_the_next_start(tmp_path: Path) -> None:
+    first = QueueLock.acquire(tmp_path / "queue", INFO)
+    (tmp_path / "queue" / LOCK_FILE).unlink()
+
+    with QueueLock.acquire(tmp_path / "queue", INFO), pytest.raises(QueueHeld):
+        QueueLock.acquire(tmp_path / "queue", INFO)
+    first.release()
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"\xff" * 100], ids=["empty", "cut", "list", "bytes"])
+def test_a_holder_that_has_not_written_yet_is_a_holder(text: bytes, tmp_path: Path) -> None:
+    with QueueLock.acquire(tmp_path / "queue", INFO):
+        (tmp_path / "queue" / LOCK_FILE).write_bytes(text)
+
+        assert holder(tmp_path / "queue") == {}
+        with pytest.raises(QueueHeld, match="unknown"):
+            QueueLock.acquire(tmp_path / "queue", INFO)
+
+
+def test_the_lock_is_private_and_is_no_symlink(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with QueueLock.acquire(tmp_path / "queue", INFO):
+            assert stat.S_IMODE((tmp_path / "queue" / LOCK_FILE).stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+    (tmp_path / "queue" / LOCK_FILE).unlink()
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "queue" / LOCK_FILE).symlink_to(tmp_path / "victim")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        QueueLock.acquire(tmp_path / "queue", INFO)
+    assert (tmp_path / "victim").read_text() == "kept"
+
+
+def test_a_queue_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "queue").chmod(0o777)
+
+    with pytest.raises(UnsafePath, match="writable by others"):
+        QueueLock.acquire(tmp_path / "queue", INFO)
