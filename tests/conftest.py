@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trio.testing
 
 HERE = Path(__file__).parent
@@ -19,6 +21,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     if (HERE / "unit") in request.path.parents:
         return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_the_start() -> Iterator[None]:
+    """A command that a test runs configures the logs of its process, which here is everybody's."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
