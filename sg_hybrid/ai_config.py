@@ -12,6 +12,8 @@ from .errors import ConfigError
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
 DEFAULT_MODEL: Final = "claude-haiku-5-5"
+CLOUD: Final = "cloud"
+"""The provider that is a companion service; every other one speaks the Messages API."""
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _NAME: Final = re.compile(r"[!-~]{1,200}")
@@ -20,7 +22,7 @@ _PROVIDER: Final = re.compile(r"[a-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AiConfig:
-    """Address, key and limits of one provider of AI coaching. Times are in seconds.
+    """Address, key (or token) and limits of one provider of AI coaching. Times are in seconds.
 
     The limits on waiting (connect 3, read 20, pool 0.25) are those of the design's measurements; an idle connection
     is kept for 240 s, so that a take of some minutes does not cost a new handshake.
@@ -31,7 +33,7 @@ class AiConfig:
     base_url: str = DEFAULT_BASE_URL
     model: str = DEFAULT_MODEL
     provider: str = "anthropic"
-    """First part of `model_id`."""
+    """Who is asked; the first part of `model_id` where the answer does not bring its own."""
     give_up_after_s: float = 30.0
     """Longest time for one `ask`, with all its retries."""
     max_open_calls: int = 64

@@ -7,7 +7,7 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from .switch import Switch
 from .worker import Parts, Worker
 
 if TYPE_CHECKING:
-    from .ai_client import AnthropicCoach
+    from .ai_client import RemoteCoach
 
 WARM_UP_CHECK_S = 5.0
 """How often a worker whose AI is off looks whether it was switched on, to load the SDK before it is needed."""
@@ -66,24 +66,24 @@ class OnDemandCoach:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._made: AnthropicCoach | None = None
+        self._made: RemoteCoach | None = None
         self._making = anyio.Lock()
 
-    async def ask(self, request: CoachRequest) -> AiReply:
+    async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
         """See ports.AiCoach."""
         try:
             coach = await self.ready()
         except ConfigError as error:
             raise AiRefused(str(error)) from error
-        return await coach.ask(request)
+        return await coach.ask(request, on_tip=on_tip)
 
-    async def ready(self) -> AnthropicCoach:
+    async def ready(self) -> RemoteCoach:
         """Return the client, warm. Raises ConfigError if the key or the SDK cannot be used."""
         async with self._making:
             if self._made is None:
-                from .ai_client import AnthropicCoach
+                from .ai_client import create_coach
 
-                self._made = await AnthropicCoach.create(ai_config(self._settings))
+                self._made = await create_coach(ai_config(self._settings))
                 await self._made.warm_up()
         return self._made
 
@@ -93,12 +93,15 @@ class OnDemandCoach:
 
 
 def ai_config(settings: Settings) -> AiConfig:
-    """Return what the AI client needs. Raises ConfigError if there is no key."""
-    if settings.anthropic_api_key is None:
-        raise ConfigError("no key: set ANTHROPIC_API_KEY")
+    """Return what the client of the chosen provider needs. Raises ConfigError if a key or an address is missing."""
+    if settings.missing_credentials:
+        raise ConfigError(f"no key: set {' and '.join(settings.missing_credentials)}")
+    cloud = settings.ai_provider == "cloud"
+    key = settings.cloud_token if cloud else settings.anthropic_api_key
     return AiConfig(
-        api_key=settings.anthropic_api_key.get_secret_value(),
-        base_url=settings.anthropic_base_url,
+        api_key=key.get_secret_value() if key else "",
+        base_url=(settings.cloud_url if cloud else None) or settings.anthropic_base_url,
+        provider=settings.ai_provider,
         model=settings.ai_model,
         give_up_after_s=settings.give_up_after_s,
         max_open_calls=settings.max_open_calls,

@@ -38,10 +38,10 @@ def find_config(environ: Mapping[str, str], named: Path | None = None) -> Path |
     return path if base and os.path.lexists(path) else None
 
 
-def read_config(path: Path, known: Iterable[str], secret: str) -> dict[str, Any]:
+def read_config(path: Path, known: Iterable[str], secrets: Iterable[str]) -> dict[str, Any]:
     """Return the values of a config file whose keys are all `known`.
 
-    Raises ConfigError, naming the file and the line or key; also if it holds the `secret` key for others to read.
+    Raises ConfigError, naming the file and the line or key; also if it holds one of `secrets` for others to read.
     """
     text, mode = _read(path)
     try:
@@ -52,8 +52,9 @@ def read_config(path: Path, known: Iterable[str], secret: str) -> dict[str, Any]
     for key in values:
         if key not in names:
             raise ConfigError(f"{path}: unknown key {key[:_LONGEST_KEY]!r}; {did_you_mean(key, names)}")
-    if secret in values and mode & 0o077:
-        raise ConfigError(f"{path}: holds {secret} and other users can read it; chmod 600 it")
+    for secret in secrets:
+        if secret in values and mode & 0o077:
+            raise ConfigError(f"{path}: holds {secret} and other users can read it; chmod 600 it")
     return values
 
 

@@ -12,6 +12,7 @@
         ├── AiRefused      4xx: key, model or request not accepted (kind `refused`); never retried
         ├── AiPaused       nothing was asked: the service failed lately and is left alone (kind `paused`)
         └── AiInvalid      an answer that is no usable coaching (kind `invalid`)
+            └── AiRejected whole, but its words may not be shown: not clean, or not grounded (kind `rejected`)
 
 `sg_coach.errors` covers input and disk paths; `OSError` is never wrapped.
 """
@@ -96,3 +97,9 @@ class AiInvalid(AiError):
     """The AI's answer is no usable coaching."""
 
     kind = "invalid"
+
+
+class AiRejected(AiInvalid):
+    """The AI's words may not be shown to a player."""
+
+    kind = "rejected"

@@ -121,6 +121,7 @@ class AiState:
 
     enabled: bool
     key_present: bool
+    """Whether the chosen provider can be asked: its key, or its address and token, are set."""
     why: str
 
 
@@ -143,6 +144,18 @@ class CoachRequest:
     clip_id: str
     session_id: str
     facts: Mapping[str, Any]
+    hint: str = ""
+    """What the rules said about the take, for a service that coaches beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that one call was charged for. `input_tokens` are those that neither came from the cache nor went in."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +168,8 @@ class AiReply:
     exercise_hint: str | None = None
     ai_groove_score: float | None = None
     confidence: float | None = None
+    usage: Usage | None = None
+    """What the call that brought it cost in tokens; None if the provider does not tell."""
 
     @property
     def says_something(self) -> bool:

@@ -32,8 +32,13 @@ class Clock(Protocol):
 class AiCoach(Protocol):
     """One provider of AI coaching."""
 
-    async def ask(self, request: CoachRequest) -> AiReply:
-        """Return a valid reply, after retries if need be. Raises AiError. Bounded by the caller's scope."""
+    async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
+        """Return a valid reply, after retries if need be. Raises AiError. Bounded by the caller's scope.
+
+        `on_tip` is called at most once, before the end, with a reply that holds only the tip: as soon as the tip is
+        complete and fit to be shown by itself. Not every provider can. It must not raise and must not wait. The whole
+        reply may still turn out to be unusable; the tip that was handed out stays good.
+        """
         ...
 
 

@@ -61,7 +61,7 @@ def build_request(
 ) -> CoachRequest:
     """Return what is asked about one take. The ids are for our own logs and are not part of `facts`."""
     facts = {**_take_facts(session), **_decided_facts(evaluation, coaching)}
-    return CoachRequest(clip_id, str(session.session_id), facts)
+    return CoachRequest(clip_id, str(session.session_id), facts, coaching.coach_hint)
 
 
 def message_parameters(request: CoachRequest, *, model: str, max_tokens: int) -> dict[str, Any]:

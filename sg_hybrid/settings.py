@@ -11,9 +11,12 @@ counts as unset. The config file is TOML with the field names as keys; it is the
     give_up_after_s     AI_COACH_LATE_WINDOW_S     30
     spool_ttl_s         AI_COACH_QUEUE_TTL_S       300
     applied_keep_days   AI_COACH_APPLIED_KEEP_DAYS 30
+    ai_provider         AI_COACH_PROVIDER          anthropic
     ai_model            AI_COACH_MODEL             claude-haiku-5-5
     anthropic_api_key   ANTHROPIC_API_KEY          not set
     anthropic_base_url  ANTHROPIC_BASE_URL         https://api.anthropic.com
+    cloud_url           AI_COACH_URL               not set
+    cloud_token         AI_COACH_TOKEN             not set
     queue_dir           SG_COACH_QUEUE_DIR         ~/.sg-coach-queue
     bundle_roots        SG_BUNDLE_ROOTS            ~/Downloads/sg-bundles
     grace_s             AI_COACH_GRACE_S           5
@@ -55,7 +58,7 @@ _ON: Final = ("true", "1", "yes", "on")
 _OFF: Final = ("false", "0", "no", "off")
 _MODEL: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$"
 _KEY: Final = re.compile(r"[!-~]{1,512}")
-_SECRET: Final = "anthropic_api_key"  # noqa: S105 - the name of a field
+_SECRETS: Final = ("anthropic_api_key", "cloud_token")
 _SHOWN: Final = 80
 """Longest part of a refused value that a message quotes, in characters."""
 
@@ -138,6 +141,8 @@ Seconds = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_MODEL)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Url = Annotated[str, BeforeValidator(_url)]
+MaybeUrl = Annotated[str | None, BeforeValidator(lambda value: value if value is None else _url(value))]
+Provider = Annotated[Literal["anthropic", "cloud"], BeforeValidator(_choice)]
 FolderPath = Annotated[Path, BeforeValidator(_folder)]
 FolderPaths = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
 Watcher = Annotated[Literal["auto", "inotify", "portable"], BeforeValidator(_choice)]
@@ -155,9 +160,12 @@ class Settings(BaseModel):
     give_up_after_s: Seconds = _setting("AI_COACH_LATE_WINDOW_S", 30.0, "seconds, up to 600", gt=0, le=600)
     spool_ttl_s: Seconds = _setting("AI_COACH_QUEUE_TTL_S", 300.0, "seconds, up to 86400 (a day)", gt=0, le=86_400)
     applied_keep_days: Whole = _setting("AI_COACH_APPLIED_KEEP_DAYS", 30, "whole days, 0 to 3650", ge=0, le=3650)
+    ai_provider: Provider = _setting("AI_COACH_PROVIDER", "anthropic", "anthropic or cloud")
     ai_model: Name = _setting("AI_COACH_MODEL", "claude-haiku-5-5", "a model name of A-Z a-z 0-9 . _ : / @ -")
     anthropic_api_key: Key = _setting("ANTHROPIC_API_KEY", None, "the key as the provider shows it")
     anthropic_base_url: Url = _setting("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "an http or https address")
+    cloud_url: MaybeUrl = _setting("AI_COACH_URL", None, "the http or https address of a companion service")
+    cloud_token: Key = _setting("AI_COACH_TOKEN", None, "the token as the companion service shows it")
     queue_dir: FolderPath = _setting("SG_COACH_QUEUE_DIR", "~/.sg-coach-queue", "a folder, absolute or below ~")
     bundle_roots: FolderPaths = _setting(
         "SG_BUNDLE_ROOTS", "~/Downloads/sg-bundles", f"folders, absolute or below ~, separated by {os.pathsep!r}"
@@ -184,6 +192,17 @@ class Settings(BaseModel):
         if self.queue_dir in self.bundle_roots:
             raise ValueError(f"SG_COACH_QUEUE_DIR and SG_BUNDLE_ROOTS both name {self.queue_dir}; use two folders")
         return self
+
+    @property
+    def missing_credentials(self) -> tuple[str, ...]:
+        """The variables that the chosen provider still needs; empty if it can be asked."""
+        needed = ("cloud_url", "cloud_token") if self.ai_provider == "cloud" else ("anthropic_api_key",)
+        return tuple(VARIABLES[name] for name in needed if getattr(self, name) is None)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show."""
+        return [value.get_secret_value() for name in _SECRETS if (value := getattr(self, name)) is not None]
 
     @classmethod
     def from_env(
@@ -240,7 +259,7 @@ def _layered(
     """The values that somebody gave, the strongest source of each, and which source that was."""
     path = find_config(environ, config_file)
     layers: dict[str, Mapping[str, object]] = {
-        f"file {path}": read_config(path, VARIABLES, _SECRET) if path else {},
+        f"file {path}": read_config(path, VARIABLES, _SECRETS) if path else {},
         "environment": {name: environ[variable] for name, variable in VARIABLES.items() if variable in environ},
         "flag": {name: value for name, value in flags.items() if value is not None},
     }
@@ -274,5 +293,5 @@ def _explain(error: ValidationError, values: Mapping[str, object], origins: Mapp
         return ConfigError(f"{name}: no such setting; {did_you_mean(name, VARIABLES)}" if name else problem)
     origin = origins.get(name, "default")
     where = {"flag": f"option {name}", "environment": VARIABLES[name]}.get(origin, f"{origin}: {name}")
-    value = "" if name == _SECRET else f" is {str(values.get(name))[:_SHOWN]!r}"
+    value = "" if name in _SECRETS else f" is {str(values.get(name))[:_SHOWN]!r}"
     return ConfigError(f"{where}{value}: {problem}; it takes {Settings.model_fields[name].description}")

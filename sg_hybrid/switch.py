@@ -35,9 +35,9 @@ class Switch:
         self._file = str(queue_dir / CONTROL_FILE)
         self._setting = settings.ai_enabled
         self._setting_origin = settings.origins.get("ai_enabled", "default")
-        self._key_present = settings.anthropic_api_key is not None
+        self._missing = settings.missing_credentials
         self._seen: object = ()
-        self._state = AiState(enabled=False, key_present=self._key_present, why="")
+        self._state = AiState(enabled=False, key_present=not self._missing, why="")
 
     def state(self) -> AiState:
         """Return what is in force now, and why as a sentence."""
@@ -59,9 +59,9 @@ class Switch:
         else:
             enabled = mode == "on"
             why = f"The AI is {mode}: switched {mode} with `sg-hybrid ai {mode}`."
-        if enabled and not self._key_present:
-            why += " No key: set ANTHROPIC_API_KEY."
-        return AiState(enabled=enabled, key_present=self._key_present, why=why)
+        if enabled and self._missing:
+            why += f" No key: set {' and '.join(self._missing)}."
+        return AiState(enabled=enabled, key_present=not self._missing, why=why)
 
 
 def read_mode(queue_dir: Path) -> Mode:

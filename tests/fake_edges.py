@@ -161,18 +161,26 @@ class FakeGate:
 
 @dataclass
 class ScriptedCoach:
-    """Answers by clip id: (delay in seconds, reply or error). Counts how calls ended."""
+    """Answers by clip id: (delay in seconds, reply or error). Counts how calls ended.
+
+    `tip_after` (s, by clip id): when the reply's tip is handed out ahead of the whole.
+    """
 
     script: dict[str, tuple[float, AiReply | AiError | Exception]] = field(default_factory=dict)
     default: tuple[float, AiReply | AiError | Exception] | None = None
+    tip_after: dict[str, float] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     cancelled: int = 0
 
-    async def ask(self, request: CoachRequest) -> AiReply:
+    async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
         self.asked.append(request.clip_id)
         delay, answer = self.script.get(request.clip_id) or self.default or (0.1, reply())
+        done_at = anyio.current_time() + delay
         try:
-            await anyio.sleep(delay)
+            if on_tip is not None and request.clip_id in self.tip_after and isinstance(answer, AiReply):
+                await anyio.sleep(self.tip_after[request.clip_id])
+                on_tip(AiReply(answer.model_id, coaching_tip=answer.coaching_tip))
+            await anyio.sleep_until(done_at)
         except anyio.get_cancelled_exc_class():
             self.cancelled += 1
             raise

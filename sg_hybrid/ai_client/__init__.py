@@ -1,5 +1,5 @@
-"""The one part that talks to a network: the Messages API behind the port `AiCoach`."""
+"""The one part that talks to a network: AI providers behind the port `AiCoach`."""
 
-from .coach import AnthropicCoach
+from .coach import RemoteCoach, create_coach
 
-__all__ = ["AnthropicCoach"]
+__all__ = ["RemoteCoach", "create_coach"]

@@ -1,76 +1,68 @@
-"""The port `AiCoach` over the Messages API: limits, retries, the circuit breaker and one log event a call."""
+"""The port `AiCoach` over a network: limits, retries, the circuit breaker and one log event a call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import anyio
 import anyio.to_thread
 import structlog
 import tenacity
 
-from sg_hybrid.ai_config import AiConfig
+from sg_hybrid.ai_config import CLOUD, AiConfig
 from sg_hybrid.breaker import MAX_PAUSE_S, Breaker, BreakerLimits, admit, failed, succeeded
-from sg_hybrid.errors import AiError, AiPaused, AiTimeout, ConfigError
-from sg_hybrid.models import AiReply, CoachRequest
-from sg_hybrid.prompt import message_parameters, model_id
+from sg_hybrid.errors import AiError, AiPaused, AiRejected, AiTimeout, ConfigError
+from sg_hybrid.models import AiReply, CoachRequest, Usage
+from sg_hybrid.prices import cost_usd
+from sg_hybrid.prompt import model_id
 
 from .faults import NoAnswer, is_worth_a_retry, pause_asked_for
-from .reply import usable_reply
+from .notes import Notes
+from .reply import usable_tip
 
 if TYPE_CHECKING:
     import httpx2
 
-    from .reading import Reading
-    from .sdk import MessagesApi
-
 LogEvent = Callable[..., object]
 """Called as `log(event, **fields)`; structlog's `logger.info` is one."""
+
+OnTip = Callable[[AiReply], None]
+Spent = Callable[[str, Usage], None]
+"""Called as `spent(model, usage)` for each answer that told its tokens, whatever became of it."""
 
 MAX_ATTEMPTS: Final = 3
 _BACKOFF: Final = tenacity.wait_exponential(multiplier=0.5, max=4.0) + tenacity.wait_random(0, 0.5)
 _WARM_UP_S: Final = 5.0
-_REHEARSED: Final = CoachRequest("rehearsal", "rehearsal", {})
 
 
-class AnthropicCoach:
-    """AI coaching by the Messages API, or by any server that speaks it.
+class Api(Protocol):
+    """One provider: makes one call, without retries. Methods raise AiError and nothing else."""
 
-    One instance a process and event loop; make it with `create`, before the first race. `ask` may be called any number
-    of times at once. Cancelling `ask` closes its connection and throws the answer away: leave that to the end of the
-    late window.
+    async def call(self, request: CoachRequest, notes: Notes) -> AiReply: ...
+    async def connect(self) -> None: ...
+    async def rehearse(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+class RemoteCoach:
+    """AI coaching by a service of the network; `create_coach` makes one.
+
+    One instance a process and event loop, before the first race. `ask` may be called any number of times at once.
+    Cancelling `ask` closes its connection and throws the answer away: leave that to the end of the late window.
     """
 
-    def __init__(self, api: MessagesApi, config: AiConfig, log: LogEvent, limits: BreakerLimits) -> None:
+    def __init__(
+        self, api: Api, config: AiConfig, log: LogEvent, limits: BreakerLimits, spent: Spent | None = None
+    ) -> None:
         self._api = api
         self._config = config
         self._log = log
         self._limits = limits
+        self._spent = spent
         self._breaker = Breaker()
-
-    @classmethod
-    async def create(
-        cls,
-        config: AiConfig,
-        *,
-        log: LogEvent | None = None,
-        limits: BreakerLimits | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
-    ) -> Self:
-        """Load the SDK in a thread (about a second on a small machine), build the client and rehearse one call.
-
-        No network. `transport` stands in for the real one in tests. Raises ConfigError if the SDK is not installed.
-        """
-        try:
-            api = await anyio.to_thread.run_sync(_load, config, transport)
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"the AI side needs {error.name}: pip install 'sg-hybrid[ai]'") from error
-        coach = cls(api, config, log or structlog.get_logger(__name__).info, limits or BreakerLimits())
-        await coach._rehearse()
-        return coach
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,6 +77,13 @@ class AnthropicCoach:
         with anyio.move_on_after(1.0, shield=True):
             await self._api.aclose()
 
+    async def rehearse(self) -> None:
+        """Make one call that goes no further than this process, so that the first real one is quick."""
+        try:
+            await self._api.rehearse()
+        except AiError as error:
+            self._log("ai_rehearsal_failed", reason=str(error))
+
     async def warm_up(self) -> bool:
         """Open a connection before it is needed; spends no tokens. Return whether that worked; it never raises."""
         started, outcome = anyio.current_time(), "timeout"
@@ -97,17 +96,20 @@ class AnthropicCoach:
         self._log("ai_warm_up", outcome=outcome, total_ms=_milliseconds(anyio.current_time() - started))
         return outcome == "ok"
 
-    async def ask(self, request: CoachRequest) -> AiReply:
-        """Return a valid, clean reply. Raises AiError; AiPaused, at once, while the service is left alone.
+    async def ask(self, request: CoachRequest, *, on_tip: OnTip | None = None) -> AiReply:
+        """Return a valid, clean, grounded reply. Raises AiError; AiPaused, at once, while the service is left alone.
 
         One immediate repeat if the connection broke before any byte; at most two retries if the service is busy. All
-        of it ends after `give_up_after_s`.
+        of it ends after `give_up_after_s`. `on_tip` gets the tip as soon as it is there, see ports.AiCoach; after that
+        nothing is asked again.
         """
         self._admit()
-        call = _Call(request.clip_id, started=anyio.current_time())
-        call.gives_up_at = call.started + self._config.give_up_after_s
+        call = _Call(request, self._config, on_tip, started=anyio.current_time())
         try:
-            reply = await self._bounded(request, call)
+            reply = await self._bounded(call)
+        except AiRejected as error:  # the words were refused; the service works
+            call.outcome, call.reason, self._breaker = error.kind, str(error), succeeded()
+            raise
         except AiError as error:
             call.outcome, call.reason = error.kind, str(error)
             self._failed(pause_asked_for(error, refused_s=MAX_PAUSE_S))
@@ -116,16 +118,10 @@ class AnthropicCoach:
             self._failed(None)
             raise
         else:
-            call.outcome, self._breaker = "ok", succeeded()
-            return reply
+            call.outcome, call.model_id, self._breaker = "ok", reply.model_id, succeeded()
+            return replace(reply, usage=call.notes.usage)
         finally:
             self._log("ai_call", **call.fields(anyio.current_time()))
-
-    async def _rehearse(self) -> None:
-        try:
-            await self._api.rehearse(self._parameters(_REHEARSED))
-        except AiError as error:
-            self._log("ai_rehearsal_failed", reason=str(error))
 
     def _admit(self) -> None:
         self._breaker, admitted = admit(self._breaker, anyio.current_time())
@@ -139,16 +135,12 @@ class AnthropicCoach:
         if until is not None and until != before.paused_until:
             self._log("ai_paused", failures=self._breaker.failures, for_s=round(until - now, 1))
 
-    async def _bounded(self, request: CoachRequest, call: _Call) -> AiReply:
-        parameters = self._parameters(request)
+    async def _bounded(self, call: _Call) -> AiReply:
         with anyio.move_on_after(self._config.give_up_after_s):
-            call.reading = await self._with_retries(parameters, call)
-            text = call.reading.finished_text()
-            call.model_id = model_id(self._config.provider, call.reading.model or self._config.model)
-            return usable_reply(text, model_id=call.model_id)
+            return await self._with_retries(call)
         raise AiTimeout(f"no complete reply within {self._config.give_up_after_s:g} s")
 
-    async def _with_retries(self, parameters: dict[str, Any], call: _Call) -> Reading:
+    async def _with_retries(self, call: _Call) -> AiReply:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(is_worth_a_retry),
             wait=_pause_before_retry,
@@ -156,23 +148,54 @@ class AnthropicCoach:
             sleep=anyio.sleep,
             reraise=True,
         )
-        return await retrying(self._attempt, parameters, call)
+        return await retrying(self._attempt, call)
 
-    async def _attempt(self, parameters: dict[str, Any], call: _Call) -> Reading:
-        call.attempts += 1
+    async def _attempt(self, call: _Call) -> AiReply:
         try:
-            return await self._api.call(parameters)
+            return await self._once(call)
         except NoAnswer:
             if call.repeated:
                 raise
         call.repeated = True  # a kept-alive connection may have gone stale: once more, on a new one
-        return await self._attempt(parameters, call)
+        return await self._once(call)
 
-    def _parameters(self, request: CoachRequest) -> dict[str, Any]:
-        return message_parameters(request, model=self._config.model, max_tokens=self._config.max_tokens)
+    async def _once(self, call: _Call) -> AiReply:
+        call.attempts += 1
+        call.notes = notes = Notes(call.hand_out)
+        try:
+            return await self._api.call(call.request, notes)
+        finally:
+            if self._spent is not None and notes.usage is not None:
+                self._spent(notes.model or self._config.model, notes.usage)
 
 
-def _load(config: AiConfig, transport: httpx2.AsyncBaseTransport | None) -> MessagesApi:
+async def create_coach(
+    config: AiConfig,
+    *,
+    log: LogEvent | None = None,
+    limits: BreakerLimits | None = None,
+    spent: Spent | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> RemoteCoach:
+    """Load the provider's client in a thread (the SDK takes about a second on a small machine) and rehearse one call.
+
+    No network. `transport` stands in for the real one in tests. Raises ConfigError if a package is not installed.
+    """
+    try:
+        api = await anyio.to_thread.run_sync(_load, config, transport)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the AI side needs {error.name}: pip install 'sg-hybrid[ai]'") from error
+    logger = log or structlog.get_logger(__name__).info
+    coach = RemoteCoach(api, config, logger, limits or BreakerLimits(), spent)
+    await coach.rehearse()
+    return coach
+
+
+def _load(config: AiConfig, transport: httpx2.AsyncBaseTransport | None) -> Api:
+    if config.provider == CLOUD:
+        from .companion import CompanionApi
+
+        return CompanionApi(config, transport)
     from .sdk import MessagesApi
 
     return MessagesApi(config, transport)
@@ -186,54 +209,60 @@ def _pause_before_retry(state: tenacity.RetryCallState) -> float:
 
 @dataclass(slots=True)
 class _Call:
-    """One `ask`, for the log: how long and how much, never what."""
+    """One `ask`: what it may still do, and for the log how long and how much, never what."""
 
-    clip_id: str
+    request: CoachRequest
+    config: AiConfig
+    on_tip: OnTip | None
     started: float
-    gives_up_at: float = 0.0
     attempts: int = 0
     repeated: bool = False
+    tip_given: bool = False
     outcome: str = "cancelled"
     reason: str | None = None
     model_id: str | None = None
-    reading: Reading | None = field(default=None, repr=False)
+    notes: Notes = field(default_factory=Notes, repr=False)
+
+    def hand_out(self, text: str, model: str) -> None:
+        """Give the tip to who asked for it early, if it may be shown."""
+        if self.on_tip is None or self.tip_given:
+            return
+        who = model_id(self.config.provider, model or self.config.model)
+        tip = usable_tip(text, model_id=who, facts=self.request.facts)
+        if tip is not None:
+            self.tip_given = True
+            self.on_tip(tip)
 
     def may_not_retry(self, state: tenacity.RetryCallState) -> bool:
-        """Whether it was the last attempt, or the pause before the next one would end when the call is given up."""
-        return state.attempt_number >= MAX_ATTEMPTS or anyio.current_time() + state.upcoming_sleep >= self.gives_up_at
+        """Whether it was the last attempt, a tip is out, or the pause would end when the call is given up."""
+        gives_up_at = self.started + self.config.give_up_after_s
+        too_late = anyio.current_time() + state.upcoming_sleep >= gives_up_at
+        return self.tip_given or state.attempt_number >= MAX_ATTEMPTS or too_late
 
     def fields(self, now: float) -> dict[str, object]:
-        """Return the fields of the log event. Times are in ms from the start of `ask`."""
+        """Return the fields of the log event. Times are in ms from the start of `ask`; a cost of None: not known."""
+        first, tip = self.notes.first_token_at, self.notes.tip_at
         known = {
-            "clip": self.clip_id,
+            "clip": self.request.clip_id,
             "outcome": self.outcome,
             "reason": self.reason,
             "model_id": self.model_id,
             "attempts": self.attempts,
             "total_ms": _milliseconds(now - self.started),
-            **self._answer_fields(),
-        }
-        return {name: value for name, value in known.items() if value is not None}
-
-    def _answer_fields(self) -> dict[str, object]:
-        if self.reading is None:
-            return {}
-        first, tip = self.reading.first_token_at, self.reading.tip_at
-        return {
-            "reused_connection": self.reading.reused_connection,
+            "reused_connection": self.notes.reused_connection,
             "first_token_ms": None if first is None else _milliseconds(first - self.started),
             "tip_ms": None if tip is None else _milliseconds(tip - self.started),
-            "tokens_per_s": _tokens_per_s(self.reading),
-            **self.reading.counts,
+            "tokens_per_s": self.notes.tokens_per_s,
+            **self.notes.counts,
         }
+        return {name: value for name, value in known.items() if value is not None} | self._cost()
 
-
-def _tokens_per_s(reading: Reading) -> float | None:
-    first, last = reading.first_token_at, reading.last_token_at
-    tokens = reading.counts.get("output_tokens")
-    if first is None or last is None or not tokens or last <= first:
-        return None
-    return round(tokens / (last - first), 1)
+    def _cost(self) -> dict[str, object]:
+        usage = self.notes.usage
+        if usage is None:
+            return {}
+        cost = cost_usd(self.notes.model or self.config.model, usage)
+        return {"cost_usd": None if cost is None else round(cost, 7)}
 
 
 def _milliseconds(seconds: float) -> float:

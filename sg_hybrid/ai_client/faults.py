@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRefused, AiUnreachable
@@ -27,13 +28,22 @@ _REFUSED_TYPES: Final = frozenset(
         "request_too_large",
     }
 )
-_REMEDIES: Final = {
+Remedies = Mapping[int, str]
+"""What a status means to the user of one provider, and what to do."""
+
+MESSAGES_REMEDIES: Final[Remedies] = {
     400: "the service does not accept the request; check AI_COACH_MODEL",
     401: "the key is not valid; check ANTHROPIC_API_KEY",
     402: "the account has no credit left",
     403: "the key may not use this service or model; check ANTHROPIC_API_KEY and AI_COACH_MODEL",
     404: "no such model or address; check AI_COACH_MODEL and ANTHROPIC_BASE_URL",
     413: "the request is too large",
+}
+COMPANION_REMEDIES: Final[Remedies] = {
+    400: "the companion service does not accept the context packet; it may be of another version",
+    401: "the token is not valid; check AI_COACH_TOKEN",
+    403: "the token may not use the companion service; check AI_COACH_TOKEN",
+    404: "no companion service at this address; check AI_COACH_URL",
 }
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
 
@@ -46,7 +56,13 @@ class NoFreeConnection(AiBusy):
     """All connections are in use by calls that wait."""
 
 
-def for_status(status: int, error_type: object = None, retry_after: str | None = None) -> AiError:
+def for_status(
+    status: int,
+    error_type: object = None,
+    retry_after: str | None = None,
+    *,
+    remedies: Remedies = MESSAGES_REMEDIES,
+) -> AiError:
     """Return the error that an HTTP status means. `error_type` is the API's own word for it, from the body.
 
     Status 200 is legal here: an event stream may bring an error event, and then the word alone decides.
@@ -58,7 +74,7 @@ def for_status(status: int, error_type: object = None, retry_after: str | None =
     if 300 <= status < 400:
         return AiUnreachable(f"redirected ({status}) instead of answered: a login page of the network?")
     if status >= 400 or word in _REFUSED_TYPES:
-        return AiRefused(f"{_REMEDIES.get(status, 'the service does not accept the request')} ({named})")
+        return AiRefused(f"{remedies.get(status, 'the service does not accept the request')} ({named})")
     return AiInvalid(f"an error event in the answer ({named})")
 
 

@@ -12,6 +12,8 @@ import jiter
 
 from sg_hybrid.errors import AiInvalid, AiUnreachable
 
+from .notes import Notes
+
 TIP: Final = "coaching_tip"
 _WHOLE: Final = frozenset({"end_turn", "stop_sequence"})
 _STOPPED: Final = {
@@ -26,19 +28,13 @@ _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_input_tokens", "c
 
 @dataclass(slots=True)
 class Reading:
-    """What one answer has brought so far. Times are those of the clock that `feed` is given, None until it happens."""
+    """What one answer has brought so far; `notes` get its times, its tokens and its tip."""
 
+    notes: Notes = field(default_factory=Notes)
     started: bool = False
-    model: str = ""
     stop_reason: str | None = None
     complete: bool = False
     """The last event has come; what follows can only be the end of the connection's turn."""
-    first_token_at: float | None = None
-    tip_at: float | None = None
-    last_token_at: float | None = None
-    reused_connection: bool | None = None
-    tip: str | None = None
-    counts: dict[str, int] = field(default_factory=dict)
     _parts: list[str] = field(default_factory=list)
 
     @property
@@ -47,11 +43,11 @@ class Reading:
         return "".join(self._parts)
 
     def feed(self, event: object, now: float) -> None:
-        """Take in one event of the stream. Unknown events and parts are passed over. Never raises."""
+        """Take in one event of the stream. Unknown events and parts are passed over."""
         kind = getattr(event, "type", None)
         if kind == "message_start":
             self.started, message = True, getattr(event, "message", None)
-            self.model = _word(getattr(message, "model", None))
+            self.notes.model = _word(getattr(message, "model", None))
             self._count(getattr(message, "usage", None))
         elif kind == "content_block_start":
             self._add(getattr(event, "content_block", None), "text", now)
@@ -80,22 +76,24 @@ class Reading:
         if getattr(part, "type", None) != kind or not isinstance(text, str) or not text:
             return
         self._parts.append(text)
-        self.last_token_at = now
-        if self.first_token_at is None:
-            self.first_token_at = now
-        if self.tip is None:
-            self.tip = tip_in(self.text)
-            self.tip_at = None if self.tip is None else now
+        self.notes.token_came(now)
+        if self.notes.tip_at is None and (tip := tip_in(self.text)) is not None:
+            self.notes.tip_came(tip, now)
 
     def _count(self, usage: Any) -> None:
         for name in _COUNTS:
             value = getattr(usage, name, None)
-            if isinstance(value, int) and not isinstance(value, bool):
-                self.counts[name] = value
+            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                self.notes.counts[name] = value
 
 
 def tip_in(text: str) -> str | None:
-    """Return the tip if its string is closed already in this beginning of a reply, else None."""
+    """Return the tip if its string is closed already in this beginning of a reply, else None.
+
+    A draft in a leading reasoning block is no tip.
+    """
+    if text.lstrip().startswith("<think>"):
+        text = text.partition("</think>")[2]
     start = text.find("{")
     if start < 0 or f'"{TIP}"' not in text:
         return None

@@ -11,7 +11,7 @@ import anyio
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.models import ProgramRef, ProgramType, SessionRecord
 from sg_coach.progression import apply_progression_policy
-from sg_hybrid.ai_client import AnthropicCoach
+from sg_hybrid.ai_client import create_coach
 from sg_hybrid.errors import AiError
 from sg_hybrid.prompt import build_request
 
@@ -53,7 +53,7 @@ async def ping(config: AiConfig) -> Ping:
         events[event] = fields
 
     began = anyio.current_time()
-    async with await AnthropicCoach.create(config, log=note) as coach:
+    async with await create_coach(config, log=note) as coach:
         client_ms = _ms_since(began)
         connected = await coach.warm_up()
         asked, result = anyio.current_time(), dict[str, Any]()

@@ -15,7 +15,7 @@ import anyio
 import pytest
 import structlog
 
-from sg_hybrid.ai_client import AnthropicCoach
+from sg_hybrid.ai_client import RemoteCoach, create_coach
 from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.breaker import BreakerLimits
 from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiPaused, AiRefused, AiTimeout, AiUnreachable
@@ -32,12 +32,12 @@ NEVER_PAUSES = BreakerLimits(failures=10**9)
 @asynccontextmanager
 async def coached_by(
     behaviour: Behaviour | Iterable[Outcome], **config: Any
-) -> AsyncGenerator[tuple[AnthropicCoach, Simulator, list[dict[str, Any]]], None]:
+) -> AsyncGenerator[tuple[RemoteCoach, Simulator, list[dict[str, Any]]], None]:
     """Yield a client, the simulator that it asks, and the log of its calls."""
     log: list[dict[str, Any]] = []
     async with serve(behaviour) as simulator:
         settings = AiConfig(**{"api_key": KEY, "base_url": simulator.base_url, "give_up_after_s": 5.0, **config})
-        coach = await AnthropicCoach.create(
+        coach = await create_coach(
             settings, log=lambda event, **fields: log.append({"event": event, **fields}), limits=NEVER_PAUSES
         )
         async with coach:
@@ -128,7 +128,7 @@ async def test_a_stream_cut_at_any_byte_is_the_whole_reply_or_an_error(fault: Fa
     assert len(kept) < len(replies) - len(whole) // 7 // 2
 
 
-async def reply_or_error(coach: AnthropicCoach) -> AiReply | AiError:
+async def reply_or_error(coach: RemoteCoach) -> AiReply | AiError:
     try:
         return await coach.ask(REQUEST)
     except AiError as caught:
@@ -161,7 +161,7 @@ async def test_nobody_listens() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        async with await AnthropicCoach.create(AiConfig(api_key=KEY, base_url=url), log=print_nothing) as coach:
+        async with await create_coach(AiConfig(api_key=KEY, base_url=url), log=print_nothing) as coach:
             assert not await coach.warm_up()
             with pytest.raises(AiUnreachable):
                 await coach.ask(REQUEST)
@@ -174,7 +174,7 @@ def print_nothing(_event: str, **_fields: object) -> None:
 async def test_a_plain_port_that_should_speak_tls_is_unreachable() -> None:
     async with serve() as simulator:
         url = simulator.base_url.replace("http:", "https:")
-        async with await AnthropicCoach.create(AiConfig(api_key=KEY, base_url=url), log=print_nothing) as coach:
+        async with await create_coach(AiConfig(api_key=KEY, base_url=url), log=print_nothing) as coach:
             with pytest.raises(AiUnreachable):
                 await coach.ask(REQUEST)
     assert simulator.calls == []
@@ -199,12 +199,12 @@ async def test_the_key_is_in_no_log_at_any_level_and_in_no_error(
     async with serve([Outcome(fault=Fault.RESET, cut_at=9), error(401), error(429, KEY)]) as simulator:
         config = AiConfig(api_key=KEY, base_url=simulator.base_url)
         logger = structlog.wrap_logger(structlog.PrintLogger(), processors=[structlog.processors.JSONRenderer()])
-        async with await AnthropicCoach.create(config, log=logger.info, limits=NEVER_PAUSES) as coach:
+        async with await create_coach(config, log=logger.info, limits=NEVER_PAUSES) as coach:
             for _ in range(2):
                 caught = await reply_or_error(coach)
                 assert isinstance(caught, AiError)
                 said.append("".join(traceback.format_exception(caught)) + repr(caught))
-        async with await AnthropicCoach.create(config, log=logger.info, limits=NEVER_PAUSES) as coach:
+        async with await create_coach(config, log=logger.info, limits=NEVER_PAUSES) as coach:
             assert (await coach.ask(REQUEST)).says_something
     printed = capsys.readouterr()
     assert "ai_call" in printed.out

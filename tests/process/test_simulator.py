@@ -112,7 +112,7 @@ def test_what_the_simulated_coach_says_is_worth_reading_and_grounded(focus: str)
     assert len({reply["coaching_tip"] for reply in replies}) >= 2
     known = {str(value) for value in facts.values()}
     for reply in replies:
-        usable = usable_reply(json.dumps(reply), model_id="a:b@c")
+        usable = usable_reply(json.dumps(reply), model_id="a:b@c", facts=facts)
         assert usable.coaching_tip == reply["coaching_tip"]
         for text in (usable.coaching_tip, usable.timing_insight, usable.exercise_hint):
             assert len(text or "") <= 160

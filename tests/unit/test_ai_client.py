@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import respx
 
-from sg_hybrid.ai_client import AnthropicCoach
+from sg_hybrid.ai_client import RemoteCoach, create_coach
 from sg_hybrid.ai_client.faults import retry_after_s
 from sg_hybrid.ai_client.reading import Reading, tip_in
 from sg_hybrid.ai_config import AiConfig
@@ -132,13 +132,13 @@ def a_config(**changes: Any) -> AiConfig:
 
 async def a_coach(
     *steps: Step, log: Log | None = None, limits: BreakerLimits = NEVER_PAUSES, **config: Any
-) -> tuple[AnthropicCoach, Service]:
+) -> tuple[RemoteCoach, Service]:
     service = Service(list(steps))
-    coach = await AnthropicCoach.create(a_config(**config), log=log or Log(), limits=limits, transport=service)
+    coach = await create_coach(a_config(**config), log=log or Log(), limits=limits, transport=service)
     return coach, service
 
 
-async def failure_of(coach: AnthropicCoach) -> AiError:
+async def failure_of(coach: RemoteCoach) -> AiError:
     with pytest.raises(AiError) as caught:
         await coach.ask(REQUEST)
     return caught.value
@@ -187,6 +187,7 @@ async def test_each_call_is_one_log_event_with_times_and_tokens() -> None:
         "output_tokens": 11,
         "cache_read_input_tokens": 0,
         "cache_creation_input_tokens": 0,
+        "cost_usd": round((event["input_tokens"] * 1.0 + 11 * 5.0) / 1e6, 7),
     }
 
 
@@ -516,7 +517,7 @@ async def test_without_the_sdk_the_error_says_what_to_install(monkeypatch: pytes
     monkeypatch.delitem(sys.modules, "sg_hybrid.ai_client.sdk", raising=False)
     monkeypatch.setitem(sys.modules, "anthropic", None)
     with pytest.raises(ConfigError, match=r"needs anthropic: pip install 'sg-hybrid\[ai\]'"):
-        await AnthropicCoach.create(a_config(), transport=Service([good()]))
+        await create_coach(a_config(), transport=Service([good()]))
 
 
 # As respx sees it: the request on its way through the whole client, down to the connection pool
@@ -525,7 +526,7 @@ async def test_without_the_sdk_the_error_says_what_to_install(monkeypatch: pytes
 @respx.mock(using="httpcore2")
 async def test_what_goes_over_the_wire(respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post("http://ai.test/v1/messages").respond(200, headers=SSE, content=b"".join(pieces()))
-    async with await AnthropicCoach.create(a_config(model="claude-haiku-5-5"), log=Log()) as coach:
+    async with await create_coach(a_config(model="claude-haiku-5-5"), log=Log()) as coach:
         await coach.ask(REQUEST)
     request = route.calls.last.request
     body = json.loads(request.content)

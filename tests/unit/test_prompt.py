@@ -163,20 +163,23 @@ def test_the_schema_asks_for_the_tip_first_and_for_all_fields() -> None:
     assert set(FIELDS) <= AiAddendum.model_fields.keys()
 
 
+FACTS = a_request(a_session()).facts
+
+
 def lines(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (FIXTURES / "replies" / name).read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("case", lines("good.jsonl"), ids=lambda case: case["case"])
 def test_a_good_reply_is_read(case: dict[str, Any]) -> None:
-    reply = asdict(usable_reply(case["text"], model_id=MODEL_ID))
-    assert reply == {"model_id": MODEL_ID, **case["expect"]}
+    reply = asdict(usable_reply(case["text"], model_id=MODEL_ID, facts=FACTS))
+    assert reply == {"model_id": MODEL_ID, **case["expect"], "usage": None}
 
 
 @pytest.mark.parametrize("case", lines("bad.jsonl"), ids=lambda case: case["why"])
 def test_a_bad_reply_is_refused(case: dict[str, Any]) -> None:
     with pytest.raises(AiInvalid) as caught:
-        usable_reply(case["text"], model_id=MODEL_ID)
+        usable_reply(case["text"], model_id=MODEL_ID, facts=FACTS)
     assert str(caught.value).isprintable()
 
 
@@ -208,7 +211,7 @@ def test_an_error_does_not_echo_what_the_ai_wrote() -> None:
 @given(st.text() | st.text(alphabet='{}[]":,\\ antip0'))
 def test_any_text_is_a_reply_or_refused(text: str) -> None:
     try:
-        reply = usable_reply(text, model_id=MODEL_ID)
+        reply = usable_reply(text, model_id=MODEL_ID, facts=FACTS)
     except AiInvalid:
         return
     assert reply.says_something

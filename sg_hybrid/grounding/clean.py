@@ -12,8 +12,8 @@ import unicodedata
 from dataclasses import replace
 from typing import Final
 
-from .errors import AiInvalid
-from .models import MAX_TEXT, AiReply
+from sg_hybrid.errors import AiInvalid
+from sg_hybrid.models import MAX_TEXT, AiReply
 
 _HIDDEN_RANGES: Final = (
     (0x00, 0x08),  # C0 controls, but tab, newline, vertical tab, form feed, carriage return: those fold to a blank
