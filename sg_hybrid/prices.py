@@ -37,11 +37,9 @@ PRICES: Final[Mapping[str, Price]] = MappingProxyType(
 
 
 def price_of(model: str) -> Price | None:
-    """Return the price of `model` (its name, or a `model_id` as `anthropic:claude-haiku-5-5@latest`), None if unknown."""
-    name = model.lower().rpartition(":")[2]
-    return next(
-        (price for family, price in PRICES.items() if f"{name.replace('@', '-')}-".startswith(f"{family}-")), None
-    )
+    """Return the price of `model` (a name, or a `model_id` as `anthropic:claude-haiku-5-5@latest`); None if unknown."""
+    name = model.lower().rpartition(":")[2].replace("@", "-") + "-"
+    return next((price for family, price in PRICES.items() if name.startswith(f"{family}-")), None)
 
 
 def cost_usd(model: str, usage: Usage) -> float | None:

@@ -12,5 +12,6 @@ from .clean import clean_reply, clean_text
 __all__ = ["clean_reply", "clean_text", "usable"]
 
 
-def usable(reply: AiReply, facts: Mapping[str, Any]) -> AiReply:
+def usable(reply: AiReply, _facts: Mapping[str, Any]) -> AiReply:
+    """Return `reply` with its texts cleaned. Raises AiRejected, naming the field, also if no text is left."""
     return clean_reply(reply)

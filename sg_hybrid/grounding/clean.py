@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Final
 
-from sg_hybrid.errors import AiInvalid
+from sg_hybrid.errors import AiRejected
 from sg_hybrid.models import MAX_TEXT, AiReply
 
 _HIDDEN_RANGES: Final = (
@@ -52,16 +52,16 @@ _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”’)]*(?=\s|$)|[。！？]")
 def clean_text(text: str, *, limit: int = MAX_TEXT) -> str | None:
     """Return `text` in NFC with white space folded, cut at the last sentence end within `limit` characters.
 
-    None if it is blank. Raises AiInvalid if it holds hidden characters, a link or markup, or if it is too long and has
+    None if it is blank. Raises AiRejected if it holds hidden characters, a link or markup, or if it is too long and has
     no sentence end to be cut at.
     """
     hidden = _HIDDEN.search(text)
     if hidden:
-        raise AiInvalid(f"a hidden or control character (U+{ord(hidden.group()):04X})")
+        raise AiRejected(f"a hidden or control character (U+{ord(hidden.group()):04X})")
     tidy = " ".join(unicodedata.normalize("NFC", text).split())
     seen = tidy if tidy.isascii() else unicodedata.normalize("NFKC", tidy)  # a full-width link is a link
     if _LEADS_AWAY.search(seen.lower()):
-        raise AiInvalid("a link or markup")
+        raise AiRejected("a link or markup")
     return _cut(tidy, limit) or None
 
 
@@ -70,12 +70,12 @@ def _cut(text: str, limit: int) -> str:
         return text
     ends = [found.end() for found in _SENTENCE_END.finditer(text, 0, limit + 1) if found.end() <= limit]
     if not ends:
-        raise AiInvalid(f"{len(text)} characters without a sentence end within the first {limit}")
+        raise AiRejected(f"{len(text)} characters without a sentence end within the first {limit}")
     return text[: ends[-1]]
 
 
 def clean_reply(reply: AiReply) -> AiReply:
-    """Return `reply` with its texts cleaned. Raises AiInvalid, naming the field, also if no text is left."""
+    """Return `reply` with its texts cleaned. Raises AiRejected, naming the field, also if no text is left."""
     cleaned = replace(
         reply,
         coaching_tip=_clean_field("coaching_tip", reply.coaching_tip),
@@ -83,12 +83,12 @@ def clean_reply(reply: AiReply) -> AiReply:
         exercise_hint=_clean_field("exercise_hint", reply.exercise_hint),
     )
     if not cleaned.says_something:
-        raise AiInvalid("the reply says nothing")
+        raise AiRejected("the reply says nothing")
     return cleaned
 
 
 def _clean_field(name: str, text: str | None) -> str | None:
     try:
         return None if text is None else clean_text(text)
-    except AiInvalid as error:
-        raise AiInvalid(f"{name}: {error}") from error
+    except AiRejected as error:
+        raise AiRejected(f"{name}: {error}") from error
