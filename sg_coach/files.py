@@ -264,7 +264,7 @@ class Folder:
 
 def _make_folders(path: Path) -> None:
     """Create a folder and its missing parents. One at a time: `parents=True` would leave them to the umask."""
-    for folder in reversed([path, *path.parents]):
+    for folder in reversed([] if path.exists() else [path, *path.parents]):
         if not folder.exists():
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700)

@@ -7,6 +7,7 @@ name that is free, and never replace one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -81,14 +82,21 @@ def list_queue(root: Path, now: datetime, ttl_s: float, states: Iterable[str] = 
     Raises UnsafePath if one of the folders is none, OSError.
     """
     rows: list[QueueRow] = []
-    for state in states:
-        try:
-            with Folder.open(root / state) as folder:
-                listed = [_row(root, folder, name, now, ttl_s) for name in sorted(folder.names())]
-        except FileNotFoundError:
-            continue
-        rows += sorted((row for row in listed if row is not None), key=lambda row: -(row.age_s or 0.0))
+    with contextlib.ExitStack() as stack:
+        contexts = _open_if_there(stack, root / CONTEXT)
+        for state in states:
+            folder = _open_if_there(stack, root / state)
+            if folder is not None:
+                listed = (_row(contexts, folder, name, now, ttl_s) for name in sorted(folder.names()))
+                rows += sorted((row for row in listed if row is not None), key=lambda row: -(row.age_s or 0.0))
     return rows
+
+
+def _open_if_there(stack: contextlib.ExitStack, path: Path) -> Folder | None:
+    try:
+        return stack.enter_context(Folder.open(path))
+    except FileNotFoundError:
+        return None
 
 
 def count_entries(root: Path) -> dict[str, int]:
@@ -104,7 +112,7 @@ def _count(path: Path) -> int:
         return 0
 
 
-def _row(root: Path, folder: Folder, name: str, now: datetime, ttl_s: float) -> QueueRow | None:
+def _row(contexts: Folder | None, folder: Folder, name: str, now: datetime, ttl_s: float) -> QueueRow | None:
     """Return what a name stands for; None if it is no entry's, or if it moved on while we looked."""
     state, found = folder.path.name, clip_of_copy(name)
     if found is None:
@@ -121,7 +129,7 @@ def _row(root: Path, folder: Folder, name: str, now: datetime, ttl_s: float) -> 
         state,
         found[0],
         folder.path / name,
-        session_id=_session_id(root, entry),
+        session_id=_session_id(contexts, entry),
         queued_at_utc=entry.addendum.queued_at_utc,
         age_s=None if age_s is None else max(age_s, 0.0),
         left_s=None if age_s is None or state != PENDING else min(max(ttl_s - age_s, 0.0), ttl_s),
@@ -137,11 +145,12 @@ def _why(folder: Folder, name: str) -> str | None:
         return None
 
 
-def _session_id(root: Path, entry: Entry) -> str | None:
+def _session_id(contexts: Folder | None, entry: Entry) -> str | None:
     clip_id = entry.addendum.clip_id
+    if contexts is None:
+        return None
     try:
-        with Folder.open(root / CONTEXT) as folder:
-            stored = parse_context(folder.read_if_there(context_name(clip_id), MAX_CONTEXT_BYTES), clip_id)
+        stored = parse_context(contexts.read_if_there(context_name(clip_id), MAX_CONTEXT_BYTES), clip_id)
     except (CoachError, OSError):
         return None
     return stored.context.session_id if stored and stored.entry_sha256 == entry.digest else None
