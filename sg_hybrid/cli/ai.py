@@ -96,13 +96,15 @@ def _status(settings: Settings) -> dict[str, Any]:
     from sg_hybrid.switch import Switch
 
     state = Switch(settings.queue_dir, settings).state()
+    cloud = settings.ai_provider == "cloud"
     return {
         "enabled": state.enabled,
         "why": state.why,
         "key_present": state.key_present,
-        "provider": "anthropic",
-        "model": settings.ai_model,
-        "base_url": settings.anthropic_base_url,
+        "missing": list(settings.missing_credentials),
+        "provider": settings.ai_provider,
+        "model": None if cloud else settings.ai_model,
+        "base_url": settings.cloud_url if cloud else settings.anthropic_base_url,
         "reply_deadline_ms": settings.reply_deadline_ms,
         "worker": holder(settings.queue_dir),
         "queue_dir": str(settings.queue_dir),
@@ -114,8 +116,8 @@ def _status_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     counts = ", ".join(f"{count} {state}" for state, count in document["queue"].items())
     return [
         ("AI", document["why"]),
-        ("key", "present" if document["key_present"] else "not set (ANTHROPIC_API_KEY)"),
-        ("provider", f"{document['provider']}, {document['model']}, {document['base_url']}"),
+        ("key", "present" if document["key_present"] else f"not set: {', '.join(document['missing'])}"),
+        ("provider", ", ".join(document[part] for part in ("provider", "model", "base_url") if document[part])),
         ("worker", _worker(document["worker"])),
         ("queue", f"{document['queue_dir']}: {counts}"),
     ]

@@ -105,6 +105,5 @@ def start_logs(settings: Settings, *, usual_level: LogLevel | None = None) -> No
     """Begin to log as the settings say; `usual_level` holds where nobody set a level."""
     from sg_hybrid import logs
 
-    key = settings.anthropic_api_key
     level = settings.log_level if usual_level is None or "log_level" in settings.origins else usual_level
-    logs.configure(settings.log_format, level, secrets=[] if key is None else [key.get_secret_value()])
+    logs.configure(settings.log_format, level, secrets=settings.secrets)

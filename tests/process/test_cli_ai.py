@@ -64,6 +64,7 @@ def test_status_tells_all_of_it(cli: Cli) -> None:
         "enabled": False,
         "why": "The AI is off: AI_COACH_ENABLED, default.",
         "key_present": True,
+        "missing": [],
         "provider": "anthropic",
         "model": "claude-x",
         "base_url": "http://127.0.0.1:9",
@@ -75,6 +76,25 @@ def test_status_tells_all_of_it(cli: Cli) -> None:
     assert "process 4711 since 2026-02-04T12:00:00.000Z, on /music" in table
     assert "1 pending, 0 claimed, 1 applied, 0 rejected" in table
     assert KEY not in table
+
+
+def test_status_of_a_companion_service(cli: Cli) -> None:
+    env = {"AI_COACH_PROVIDER": "cloud", "AI_COACH_URL": "https://coach.example"}
+    document = cli.json("ai", "status", env=env)
+    assert (document["provider"], document["model"]) == ("cloud", None)
+    assert document["base_url"] == "https://coach.example"
+    assert document["missing"] == ["AI_COACH_TOKEN"]
+    table = cli("ai", "status", env=env).stdout
+    assert "cloud, https://coach.example\n" in table
+    assert "not set: AI_COACH_TOKEN" in table
+
+
+def test_ping_of_a_companion_service(cli: Cli) -> None:
+    with service(Outcome()) as simulator:
+        env = {"AI_COACH_PROVIDER": "cloud", "AI_COACH_URL": simulator.base_url, "AI_COACH_TOKEN": KEY}
+        done = cli("ai", "ping", env=env)
+    assert done.exit_code == 0, done.output
+    assert KEY not in done.output
 
 
 def test_status_of_nothing(cli: Cli) -> None:
