@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import anyio
 
+from sg_hybrid.cycle import CycleRunner
 from sg_hybrid.models import AiReply, CycleReport
-from sg_hybrid.race import CycleRunner, Limits
-from tests.fake_edges import FakeBundles, FakeGate, FakeScores, ScriptedCoach, session
+from sg_hybrid.race import Limits
+from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, session
 from tests.fakes import FakeClock, MemorySpool
 
 from .table import Row, below
@@ -46,6 +47,7 @@ async def _overshoots() -> list[float]:
                 gate=FakeGate(),
                 clock=_Clock(),
                 scores=FakeScores(),
+                tips=FakeTips(),
                 limits=Limits(give_up_after_s=0.6),
                 calls=calls,
             )

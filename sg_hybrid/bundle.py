@@ -7,7 +7,7 @@ of another clip stands before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -80,6 +80,10 @@ class DiskBundles:
         """See ports.Bundles."""
         entry = artifact("ai_coach_queued", "ai_coach", QUEUED_FILE, addendum)
         await run_blocking(self._attach, coached, addendum, entry, limiter=self._disk)
+
+    async def tags(self, bundle: Path) -> Mapping[str, Any]:
+        """Return what a generator said about its clip; empty if that cannot be read."""
+        return await run_blocking(_tags, bundle, limiter=self._disk)
 
     async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
         """See ports.Bundles."""
@@ -181,6 +185,14 @@ def read_take(folder: Folder, manifest: dict[str, Any] | None) -> Take:
     tags = _document_or_none(folder, TAGS_FILE) or {}
     clip_id = parse_clip_identity(tags, manifest or {}, folder.path.name)
     return Take(folder.path, clip_id, sha256_bytes(raw), session, tags)
+
+
+def _tags(bundle: Path) -> Mapping[str, Any]:
+    try:
+        with Folder.open(bundle) as folder:
+            return _document_or_none(folder, TAGS_FILE) or {}
+    except (OSError, UnsafePath):
+        return {}
 
 
 def _by_session(bundles: Sequence[Path]) -> list[list[Path]]:

@@ -26,7 +26,9 @@ from .errors import AiRefused, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
 from .intake import DiskIntake, scan_once
+from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
+from .preparer import Preparer
 from .queue_lock import QueueLock
 from .race import Limits
 from .settings import Settings
@@ -34,6 +36,7 @@ from .spool import DiskSpool
 from .spool_state import SpoolOptions
 from .sweeper import Sweeper
 from .switch import Switch
+from .tip_bank import TipBank
 from .worker import Parts, Worker
 
 if TYPE_CHECKING:
@@ -168,34 +171,51 @@ class HybridWorker:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper]]:
         clock, settings = SystemClock(), self.settings
+        root = settings.queue_dir
+        bundles, gate = DiskBundles(clock), Switch(root, settings)
+        ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
         options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
-        spool = await DiskSpool.open(settings.queue_dir, clock, options)
-        with QueueLock.acquire(settings.queue_dir, _holder(settings, clock)):
+        spool = await DiskSpool.open(root, clock, options)
+        with QueueLock.acquire(root, _holder(settings, clock)):
             await spool.recover(settle_queued)
             await spool.refresh()
-            coach, gate = self._coach, Switch(settings.queue_dir, settings)
+            await ledger.load()
+            metered = MeteredCoach(self._coach, ledger)
+            bank = await TipBank.open(root, clock, keep_s=settings.prepared_keep_h * 3600)
+            preparer = Preparer(
+                bank=bank,
+                coach=metered,
+                gate=MeteredGate(gate, ledger, "prepare"),
+                clock=clock,
+                model=settings.ai_model,
+                tags_of=bundles.tags,
+                enabled=settings.can_prepare,
+            )
+            intake.tell_of_clips(preparer.bundle_appeared)
             sweeper = Sweeper(spool, clock, interval_s=settings.sweep_interval_s, keep_days=settings.applied_keep_days)
             parts = Parts(
-                bundles=DiskBundles(clock),
+                bundles=bundles,
                 spool=spool,
-                coach=coach,
-                gate=gate,
+                coach=metered,
+                gate=MeteredGate(gate, ledger, "live"),
                 clock=clock,
                 scores=ScoreHistory(),
                 intake=intake,
                 sweeper=sweeper,
+                tips=preparer,
+                ledger=ledger,
                 limits=_limits(settings),
                 grace_s=settings.grace_s,
             )
             try:
                 async with Worker.opened(parts) as worker:
-                    await self._start(worker, coach, gate)
+                    await self._start(worker, self._coach, gate)
                     yield worker, sweeper
             finally:
-                await coach.aclose()
+                await self._coach.aclose()
 
     async def _start(self, worker: Worker, coach: OnDemandCoach, gate: Switch) -> None:
         if self._handle_signals:

@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint
 from inotify_simple import Event, INotify, flags
 
 from .layout import Kind, Report, Root
-from .models import SESSION_FILE
+from .models import SESSION_FILE, TAGS_FILE
 from .watching import Sink
 
 _log = structlog.get_logger(__name__)
@@ -123,8 +123,11 @@ class InotifyWatch:
         elif event.mask & _FOLDER:
             if watched.kind is not Kind.BUNDLE:
                 news.folders[f"{watched.path}/{event.name}"] = None
-        elif event.name == SESSION_FILE and event.mask & _WHOLE and watched.kind is not Kind.ROOT:
-            news.takes[watched.path] = None
+        elif event.mask & _WHOLE and watched.kind is not Kind.ROOT:
+            if event.name == SESSION_FILE:
+                news.takes[watched.path] = None
+            elif event.name == TAGS_FILE:
+                news.folders[watched.path] = None
 
     def _left(self, event: Event, watched: Watched) -> bool:
         """The folder was removed (the kernel ended its watch) or, a root, moved away; return whether it was a root."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -53,6 +53,7 @@ class DiskIntake:
         self._roots = tuple(dict.fromkeys(str(root) for root in roots))
         self._interval = rescan_interval_s
         self._watcher_name = watcher
+        self._clip_appeared: Callable[[Path], None] = lambda _bundle: None
         self._known = Known()
         self._reported: set[tuple[str, str]] = set()
         self._again: set[str] = set()
@@ -84,6 +85,10 @@ class DiskIntake:
                 await self._inbox.opened.wait()
                 yield self._inbox
                 tasks.cancel_scope.cancel()
+
+    def tell_of_clips(self, clip_appeared: Callable[[Path], None]) -> None:
+        """Have `clip_appeared` told of bundles that come while this watches and that nobody has played yet."""
+        self._clip_appeared = clip_appeared
 
     def forget(self, bundle: Path) -> None:
         """The take could not be coached: bring it again at the next rescan."""
@@ -119,8 +124,10 @@ class DiskIntake:
             await self._news.wait()
             self._news = anyio.Event()
             paths, self._fresh = list(self._fresh), {}
-            takes = await run_blocking(self._look_into, paths)
+            takes, unplayed = await run_blocking(self._look_into, paths)
             self._inbox.put_live(self._new(takes))
+            for bundle in unplayed:
+                self._clip_appeared(Path(bundle))
 
     def _new(self, takes: Iterable[Sighting]) -> list[Sighting]:
         new = [take for take in takes if self._known.is_new(take)]
@@ -203,8 +210,9 @@ class DiskIntake:
     def _look_at_bundles(self, bundles: Iterable[str]) -> list[Sighting]:
         return [take for bundle in bundles if (take := self._walk.take(bundle))]
 
-    def _look_into(self, folders: Iterable[str]) -> list[Sighting]:
-        return [take for folder in folders for take in self._walk.appeared(folder)]
+    def _look_into(self, folders: Sequence[str]) -> tuple[list[Sighting], list[str]]:
+        takes = [take for folder in folders for take in self._walk.appeared(folder)]
+        return takes, [bundle for folder in folders for bundle in self._walk.unplayed(folder)]
 
     def _report(self, folder: str, why: str) -> None:
         if (folder, why) not in self._reported:

@@ -110,6 +110,11 @@ class Walk:
         of_a_day = os.path.dirname(parent) in self._roots and _is_folder(parent) and is_day(parent)
         return self._takes([path], watch=True) if of_a_day else []
 
+    def unplayed(self, path: str) -> list[str]:
+        """Return the bundles in a folder that appeared (or itself) that a generator finished and nobody played yet."""
+        bundles = (self._folders(path) or []) if is_day(path) else [path]
+        return [bundle for bundle in bundles if _holds(bundle, TAGS_FILE) and not _holds(bundle, SESSION_FILE)]
+
     def take(self, bundle: str) -> Sighting | None:
         """Return the take of a bundle, or None if it holds none."""
         parent, name = os.path.split(bundle)
@@ -184,6 +189,10 @@ def in_turn(days: Sequence[str], sizes: Mapping[str, int], after: str, budget: i
 def _date(day: str) -> tuple[str, str]:
     parent, name = os.path.split(day)
     return name, parent
+
+
+def _holds(bundle: str, name: str) -> bool:
+    return os.path.lexists(f"{bundle}/{name}")
 
 
 def _is_hidden(name: str) -> bool:

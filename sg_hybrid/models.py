@@ -38,6 +38,7 @@ MAX_TEXT: Final = 300
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 AiStatus = Literal["not_requested", "success", "timeout", "error", "disabled"]
 Origin = Literal["live", "prepared"]
+TipSource = Literal["live", "prepared", "none"]
 
 
 def _not_null(value: object) -> object:
@@ -123,6 +124,13 @@ class AiState:
     key_present: bool
     """Whether the chosen provider can be asked: its key, or its address and token, are set."""
     why: str
+    within_limits: bool = True
+    """False while the day's calls or tokens are used up."""
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a call may be made now."""
+        return self.enabled and self.key_present and self.within_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,8 @@ class CoachRequest:
     facts: Mapping[str, Any]
     hint: str = ""
     """What the rules said about the take, for a service that coaches beside them."""
+    purpose: Literal["live", "prepare"] = "live"
+    """`prepare`: a text with slots for a take that is not played yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,10 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +226,8 @@ class CycleReport:
     ai_status: AiStatus | None
     """None if nothing was new."""
     ai: AiAddendum | None = None
+    ai_origin: Origin | None = None
+    """Whether `ai` came live or had been prepared."""
     applied: str | None = None
     """Clip id of the earlier reply that this cycle applied."""
     hint_ms: float = 0.0

@@ -17,7 +17,7 @@ from watchfiles.main import FileChange
 
 from .fs import run_blocking
 from .layout import Kind, Root
-from .models import SESSION_FILE
+from .models import SESSION_FILE, TAGS_FILE
 from .watching import Sink
 
 DEBOUNCE_MS: Final = 50
@@ -97,13 +97,13 @@ class PortableWatch:
 
 
 def _folder_of(change: FileChange, names: Mapping[str, str]) -> str | None:
-    """The folder to look into because of a change: a bundle whose take changed, or a folder that was added."""
+    """The folder to look into because of a change: a bundle whose take or tags changed, or a folder that was added."""
     kind, path = change
     root = max((real for real in names if path.startswith(f"{real}/")), key=len, default="")
     if not root or kind is Change.deleted:
         return None
     parts = path[len(root) + 1 :].split("/")
-    if parts[-1] == SESSION_FILE:
+    if parts[-1] in (SESSION_FILE, TAGS_FILE):
         parts.pop()
     elif kind is not Change.added:
         return None

@@ -105,6 +105,14 @@ class Spool(Protocol):
         ...
 
 
+class Tips(Protocol):
+    """Tips that were prepared before the take ended."""
+
+    def take(self, coached: Coached, latency_ms: int) -> AiAddendum | None:
+        """Use it up: the next text for this take's class, filled from its facts; None if there is none (any more)."""
+        ...
+
+
 class Scores(Protocol):
     """The sessions' scores: what a trend is measured against."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
@@ -20,22 +20,27 @@ from .errors import AiInvalid
 from .models import AiAddendum, AiReply, CoachRequest
 
 PROMPT_VERSION: Final = "v1"
+PREPARE_PROMPT_VERSION: Final = "prepare_v1"
 MAX_PROGRAM_NAME: Final = 40
 MAX_REPLY_CHARACTERS: Final = 16 * 1024
 """Longest text that is searched for a reply; 200 tokens are about 800 characters."""
 SIMULATOR_PREFIX: Final = "simulator-"
 """A service whose model is called `simulator-…` is the local simulator, and `model_id` says so."""
 
-_SYSTEM: Final = files(__package__).joinpath("prompts", f"{PROMPT_VERSION}.md").read_text(encoding="utf-8")
+_PROMPTS: Final = files(__package__).joinpath("prompts")
+_SYSTEM: Final = {
+    "live": _PROMPTS.joinpath(f"{PROMPT_VERSION}.md").read_text(encoding="utf-8"),
+    "prepare": _PROMPTS.joinpath(f"{PREPARE_PROMPT_VERSION}.md").read_text(encoding="utf-8"),
+}
 _REPLY_FIELDS: Final = ("coaching_tip", "timing_insight", "exercise_hint", "confidence", "ai_groove_score")
 _AUTHORITATIVE: Final = frozenset(
     {*CoachingDeterministic.model_fields, *AiAddendum.model_fields} - {*_REPLY_FIELDS, "ai_groove_breakdown"}
 )
 
 
-def system_prompt() -> str:
+def system_prompt(purpose: Literal["live", "prepare"] = "live") -> str:
     """Return the system prompt, the same bytes for every call: that is what makes the prompt cache work."""
-    return _SYSTEM
+    return _SYSTEM[purpose]
 
 
 def reply_schema() -> dict[str, Any]:
@@ -66,7 +71,7 @@ def build_request(
 
 def message_parameters(request: CoachRequest, *, model: str, max_tokens: int) -> dict[str, Any]:
     """Return the body of a Messages API call (without `stream`). No temperature, no prefill: both are refused now."""
-    system = {"type": "text", "text": system_prompt(), "cache_control": {"type": "ephemeral"}}
+    system = {"type": "text", "text": system_prompt(request.purpose), "cache_control": {"type": "ephemeral"}}
     return {
         "model": model,
         "max_tokens": max_tokens,

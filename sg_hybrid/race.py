@@ -1,76 +1,13 @@
-"""One cycle: the coach file at once, then the AI against the deadline.
-
-Three limits, named for where they start: `reply_deadline_s` and `give_up_after_s` count from `t0` (the score is known),
-a waiting reply's time to live counts from `queued_at_utc` (see policy). The deadline ends the waiting, never the
-request: the call lives in the worker's task group, and its reply goes to the bundle or to the spool, never to both.
-"""
+"""The race of one take's reply against the deadline: decided once, synchronously."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
 
 import anyio
-import structlog
-from anyio.abc import TaskGroup
 
-from sg_coach.coach_policy import evaluate_session
-from sg_coach.errors import CoachError
-from sg_coach.models import CoachingDeterministic
-from sg_coach.progression import apply_progression_policy
-from sg_coach.timestamps import utc_text
-
-from .errors import AiError, AiInvalid, AiPaused, AiTimeout, BundleRefused, StaleTake
-from .models import AiAddendum, AiReply, AiStatus, Coached, CycleReport, Query, ReplyContext, Take, program_key
-from .ports import AiCoach, Bundles, Claim, Clock, Gate, Scores, Spool
-from .prompt import build_request
-
-LATE_PUT_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Pauses between tries to keep a late reply on a disk that refuses it; then it is given up, with an error event."""
-
-_log = structlog.get_logger(__name__)
-
-
-class Race:
-    """Who was first: the reply or the deadline. Decided once; no `await` stands between the test and the set.
-
-    open ──offer before the deadline──▶ won       (the reply belongs to the bundle)
-      ├───────fail────────────────────▶ failed    (the AI gave no usable reply)
-      └───────close───────────────────▶ closed    (any later reply belongs to the spool)
-    """
-
-    def __init__(self, closes_at: float) -> None:
-        self.closes_at = closes_at
-        self.decided = anyio.Event()
-        self.won: AiAddendum | None = None
-        self.failed: AiError | None = None
-        self._open = True
-
-    def offer(self, addendum: AiAddendum, now: float) -> bool:
-        """Return whether the reply is in time. At exactly the deadline it is late."""
-        if not self._open or now >= self.closes_at:
-            return False
-        self.won = addendum
-        self._decide()
-        return True
-
-    def fail(self, error: AiError) -> None:
-        """The AI will give no reply."""
-        if self._open:
-            self.failed = error
-            self._decide()
-
-    def close(self) -> None:
-        """The deadline has come."""
-        if self._open:
-            self._decide()
-
-    def _decide(self) -> None:
-        self._open = False
-        self.decided.set()
+from .errors import AiError
+from .models import AiAddendum, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,337 +15,62 @@ class Limits:
     """The limits of a cycle, in seconds from `t0`, and how many calls may be open at once."""
 
     reply_deadline_s: float = 0.5
+    prepared_at_s: float = 0.45
+    """When a prepared tip is taken if no live one is there."""
     give_up_after_s: float = 30.0
     max_open_calls: int = 64
 
 
-class Active:
-    """Counts what runs, so that an end can wait for quiet."""
+class Race:
+    """Who was first: the reply or the deadline. Decided once; no `await` stands between the test and the set.
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._changed = anyio.Event()
+    open ─offer before the deadline─▶ won        the whole reply belongs to the bundle
+      ├───settle_for────────────────▶ won        a prepared tip is taken instead
+      ├───give_up───────────────────▶ given up   no live reply will come; a prepared tip may still be taken
+      └───close─────────────────────▶ closed     with the live tip, if it came early; any later reply is for the spool
+    """
 
-    def enter(self) -> None:
-        self.count += 1
+    def __init__(self, closes_at: float) -> None:
+        self.closes_at = closes_at
+        self.decided = anyio.Event()
+        self.won: AiAddendum | None = None
+        self.origin: Origin = "live"
+        self.failed: AiError | None = None
+        self.early: AiAddendum | None = None
+        self._closed = False
 
-    @contextmanager
-    def leaving(self) -> Iterator[None]:
-        """Count down when the body ends; `enter` was called before."""
-        try:
-            yield
-        finally:
-            self.count -= 1
-            self._changed.set()
-            self._changed = anyio.Event()
+    def offer(self, addendum: AiAddendum, now: float) -> bool:
+        """Return whether the whole reply is in time. At exactly the deadline it is late."""
+        if self.decided.is_set() or now >= self.closes_at:
+            return False
+        self.won = addendum
+        self.decided.set()
+        return True
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count the body."""
-        self.enter()
-        with self.leaving():
-            yield
+    def offer_early(self, tip: AiAddendum, now: float) -> None:
+        """The tip alone is there; it counts if the whole reply does not come in time."""
+        if not self.decided.is_set() and now < self.closes_at:
+            self.early = tip
 
-    async def quiet(self) -> None:
-        """Wait until nothing runs."""
-        while self.count:
-            await self._changed.wait()
+    def settle_for(self, prepared: AiAddendum) -> None:
+        """Take a prepared tip; a live reply that still comes is late."""
+        if self.won is None and not self._closed:
+            self.won, self.origin = prepared, "prepared"
+            self.decided.set()
 
+    def give_up(self, error: AiError | None = None) -> None:
+        """No live reply will come."""
+        if not self.decided.is_set():
+            self.failed, self.won = error, self.early
+            self.decided.set()
 
-@dataclass(slots=True)
-class CycleRunner:
-    """Runs cycles over its ports. `calls` is the task group in which calls outlive their cycle."""
+    def close(self) -> None:
+        """The deadline has come."""
+        self._closed = True
+        if not self.decided.is_set():
+            self.won = self.early
+            self.decided.set()
 
-    bundles: Bundles
-    spool: Spool
-    coach: AiCoach
-    gate: Gate
-    clock: Clock
-    scores: Scores
-    limits: Limits
-    calls: TaskGroup
-    shutting_down: Callable[[], bool] = lambda: False
-    active: Active = field(default_factory=Active, init=False)
-    open_calls: int = field(default=0, init=False)
-    _unfinished: dict[tuple[Path, str], _Outcome] = field(default_factory=dict, init=False)
-
-    async def run(self, bundle: Path, *, hinted: Callable[[], None] = lambda: None) -> CycleReport:
-        """Coach the take that `bundle` holds; return when its race is over and its files are durable.
-
-        `hinted` is called when the hint is out. A take whose cycle runs already is not coached twice: its report is
-        waited for. Raises OSError, UnsafePath or LockTimeout if not even the coach file could be written.
-        """
-        outcome = _Outcome()
-        with self.active.running():
-            async with anyio.create_task_group() as group:
-
-                def visible(coached: Coached) -> None:
-                    hinted()
-                    self._hint_is_out(coached, outcome, group)
-
-                await self._write(bundle, visible, outcome)
-            return await self._conclude(bundle, outcome)
-
-    async def _write(self, bundle: Path, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
-        """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
-        try:
-            outcome.coached = await self.bundles.coach(bundle, self.decide, visible)
-        except StaleTake:
-            _log.info("take_replaced", bundle=str(bundle))
-        except (BundleRefused, CoachError, OSError) as error:
-            outcome.failure = error
-        finally:
-            outcome.settled.set()
-
-    def _hint_is_out(self, coached: Coached, outcome: _Outcome, group: TaskGroup) -> None:
-        """Start the AI side: the call, the race for its reply, and the look for an earlier reply."""
-        outcome.coached = coached
-        outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
-        self._unfinished[coached.take.bundle, coached.take.take_id] = outcome
-        race = self._start_call(coached, outcome)
-        if race is not None:
-            group.start_soon(self._wait_for_reply, coached, race, outcome, name="race")
-        if outcome.status != "disabled":
-            group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
-        self.scores.kick()
-
-    async def _conclude(self, bundle: Path, outcome: _Outcome) -> CycleReport:
-        coached, failure = outcome.coached, outcome.failure
-        if coached is None:
-            return self._without_hint(bundle, failure)
-        self.scores.kick()
-        this = bundle, coached.take.take_id
-        if not coached.new:
-            running = self._unfinished.get(this)
-            return await running.finished(coached) if running else outcome.report(coached, None)
-        if failure is not None:
-            _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(bundle), error=str(failure))
-        del self._unfinished[this]
-        outcome.done.set()
-        report = outcome.report(coached, outcome.status)
-        _log.info("cycle", **_summary(report))
-        return report
-
-    def _without_hint(self, bundle: Path, failure: Exception | None) -> CycleReport:
-        if failure is not None and not isinstance(failure, BundleRefused):
-            raise failure
-        _log.warning("cycle_refused", bundle=str(bundle), reason=str(failure))
-        return CycleReport(bundle, bundle.name, None, None, error=str(failure))
-
-    def decide(self, take: Take) -> Coached:
-        """Decide a take by the rules. Runs in the thread that reads and writes its bundle."""
-        evaluation = evaluate_session(take.session)
-        t0 = self.clock.monotonic()
-
-        def coach(average: float | None) -> CoachingDeterministic:
-            created = utc_text(self.clock.now())
-            return apply_progression_policy(
-                evaluation, clip_id=take.clip_id, created_at_utc=created, ema_before=average
-            )
-
-        return Coached(take, evaluation, self.scores.place(take, coach), t0)
-
-    # The AI side
-
-    def _start_call(self, coached: Coached, outcome: _Outcome) -> Race | None:
-        """Start the call if one may be made; return its race. The outcome's status says how it stands without reply."""
-        state = self.gate.state()
-        outcome.status = "not_requested" if state.enabled else "disabled"
-        if not (state.enabled and state.key_present) or self.shutting_down():
-            return None
-        if self.open_calls >= self.limits.max_open_calls:
-            _log.warning("ai_not_asked", clip=coached.take.clip_id, reason="too many open calls", open=self.open_calls)
-            return None
-        race = Race(coached.t0 + self.limits.reply_deadline_s)
-        outcome.status = "timeout"
-        self.open_calls += 1
-        self.active.enter()
-        self.calls.start_soon(self._call, coached, race, name=f"ask AI for {coached.take.clip_id}")
-        return race
-
-    async def _call(self, coached: Coached, race: Race) -> None:
-        """Ask, and bring the reply where it belongs. Lives on after the race."""
-        with self.active.leaving():
-            try:
-                await self._ask_and_bring(coached, race)
-            finally:
-                self.open_calls -= 1
-                race.fail(AiTimeout())
-
-    async def _ask_and_bring(self, coached: Coached, race: Race) -> None:
-        try:
-            addendum = await self._ask(coached)
-        except AiPaused as error:
-            race.fail(error)
-            _log.debug("ai_failed", clip=coached.take.clip_id, kind=error.kind, reason=str(error))
-        except AiError as error:
-            race.fail(error)
-            _log.warning("ai_failed", clip=coached.take.clip_id, kind=error.kind, reason=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a provider does, the worker goes on
-            race.fail(AiInvalid())
-            _log.exception("ai_failed", clip=coached.take.clip_id, kind="bug", reason=type(error).__name__)
-        else:
-            in_time = self.gate.state().enabled and race.offer(addendum, self.clock.monotonic())
-            if not in_time:
-                await self.keep_late(coached, addendum)
-
-    async def _ask(self, coached: Coached) -> AiAddendum:
-        take = coached.take
-        request = build_request(take.session, coached.evaluation, coached.coaching, clip_id=take.clip_id)
-        left = self.limits.give_up_after_s - (self.clock.monotonic() - coached.t0)
-        with anyio.move_on_after(left):
-            reply = await self.coach.ask(request)
-            latency_ms = round((self.clock.monotonic() - coached.t0) * 1000)
-            if not reply.says_something:
-                raise AiInvalid("the reply says nothing")
-            return addendum_from(reply, take.clip_id, latency_ms)
-        raise AiTimeout(f"no complete reply within {self.limits.give_up_after_s:g} s")
-
-    async def _wait_for_reply(self, coached: Coached, race: Race, outcome: _Outcome) -> None:
-        with anyio.move_on_after(race.closes_at - self.clock.monotonic()):
-            await race.decided.wait()
-        race.close()
-        if race.failed is not None and not isinstance(race.failed, AiTimeout):
-            outcome.status = "error"
-        if race.won is None:
-            return
-        with anyio.CancelScope(shield=True):
-            await outcome.settled.wait()
-            await self._attach(coached, race.won, outcome)
-
-    async def _attach(self, coached: Coached, addendum: AiAddendum, outcome: _Outcome) -> None:
-        """Write an in-time reply; one that cannot stand in its bundle any more waits in the spool instead."""
-        try:
-            await self.bundles.attach(coached, addendum, "live")
-        except (StaleTake, CoachError, OSError) as error:
-            _log.warning("ai_reply_not_attached", clip=addendum.clip_id, reason=str(error))
-            outcome.status = "timeout" if isinstance(error, StaleTake) else "error"
-            await self.keep_late(coached, addendum)
-        else:
-            outcome.status, outcome.ai = "success", addendum
-
-    async def keep_late(self, coached: Coached, addendum: AiAddendum) -> None:
-        """Bring a late reply into the spool; a disk that refuses is tried again for as long as the reply is of use."""
-        queued = addendum.model_copy(update={"queued": True, "queued_at_utc": utc_text(self.clock.now())})
-        context = context_of(coached)
-        for pause in (*LATE_PUT_PAUSES_S, None):
-            try:
-                with anyio.CancelScope(shield=True):
-                    await self.spool.put(queued, context)
-            except (OSError, CoachError) as error:
-                _log.error("late_reply_not_kept", clip=addendum.clip_id, error=str(error), again_in_s=pause)
-                if pause is None or self.shutting_down():
-                    return
-                await anyio.sleep(pause)
-            else:
-                return
-
-    # Earlier replies
-
-    async def _apply_waiting(self, coached: Coached, outcome: _Outcome) -> None:
-        """Show an earlier clip's late reply with this take, if one is relevant."""
-        try:
-            claim = await self.spool.claim(query_of(coached), coached.take.bundle)
-            if claim is not None:
-                with anyio.CancelScope(shield=True):
-                    await outcome.settled.wait()
-                    await self._apply(coached, claim, outcome)
-        except (OSError, CoachError) as error:
-            _log.error("apply_failed", clip=coached.take.clip_id, error=str(error))
-
-    async def _apply(self, coached: Coached, claim: Claim, outcome: _Outcome) -> None:
-        if outcome.failure or not claim.is_fresh() or not self.gate.state().enabled:
-            await self.spool.give_back(claim)
-            return
-        try:
-            await self.bundles.attach_queued(coached, claim.document)
-        except (StaleTake, CoachError, OSError) as error:
-            _log.warning("reply_given_back", clip=claim.context.clip_id, reason=str(error))
-            await self.spool.give_back(claim)
-        else:
-            outcome.applied = claim.context.clip_id
-            await self.spool.finish(claim)
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """How the sides of one cycle ended, gathered while they run."""
-
-    status: AiStatus = "not_requested"
-    ai: AiAddendum | None = None
-    applied: str | None = None
-    coached: Coached | None = None
-    failure: Exception | None = None
-    hint_ms: float = 0.0
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    done: anyio.Event = field(default_factory=anyio.Event)
-
-    def report(self, coached: Coached, status: AiStatus | None) -> CycleReport:
-        return CycleReport(
-            bundle=coached.take.bundle,
-            clip_id=coached.take.clip_id,
-            coaching=coached.coaching,
-            ai_status=status,
-            ai=self.ai,
-            applied=self.applied,
-            hint_ms=self.hint_ms,
-            error=str(self.failure) if self.failure else None,
-        )
-
-    async def finished(self, coached: Coached) -> CycleReport:
-        await self.done.wait()
-        return self.report(coached, self.status)
-
-
-def addendum_from(reply: AiReply, clip_id: str, latency_ms: int) -> AiAddendum:
-    """Return the addendum that a valid reply becomes."""
-    return AiAddendum(
-        schema_id="coaching_ai_addendum",
-        schema_version="v1",
-        clip_id=clip_id,
-        ai_available=True,
-        ai_latency_ms=max(latency_ms, 0),
-        model_id=reply.model_id,
-        coaching_tip=reply.coaching_tip,
-        timing_insight=reply.timing_insight,
-        exercise_hint=reply.exercise_hint,
-        ai_groove_score=reply.ai_groove_score,
-        confidence=reply.confidence,
-    )
-
-
-def context_of(coached: Coached) -> ReplyContext:
-    """Return what relevance will need to know about a reply to this take."""
-    take = coached.take
-    return ReplyContext(
-        clip_id=take.clip_id,
-        session_id=str(take.session.session_id),
-        program=program_key(take.session),
-        focus=coached.evaluation.focus_code,
-        bundle=str(take.bundle),
-    )
-
-
-def query_of(coached: Coached) -> Query:
-    """Return which waiting reply this take could use."""
-    codes = frozenset(str(finding.code) for finding in coached.evaluation.findings)
-    return Query(
-        clip_id=coached.take.clip_id,
-        session_id=str(coached.take.session.session_id),
-        program=program_key(coached.take.session),
-        focuses=codes or frozenset({coached.evaluation.focus_code}),
-    )
-
-
-def _summary(report: CycleReport) -> dict[str, object]:
-    coaching = report.coaching
-    return {
-        "clip": report.clip_id,
-        "score": coaching.score if coaching else None,
-        "result": str(coaching.take_result) if coaching else None,
-        "ai": report.ai_status,
-        "ai_latency_ms": report.ai.ai_latency_ms if report.ai else None,
-        "applied": report.applied,
-        "hint_ms": report.hint_ms,
-        **({"error": report.error} if report.error else {}),
-    }
+    def has_shown_early(self, whole: AiAddendum) -> bool:
+        """Whether the tip of this late reply stands in its bundle already, so that it must not wait as well."""
+        return self.won is not None and self.won is self.early and self.won.coaching_tip == whole.coaching_tip

@@ -19,6 +19,10 @@ counts as unset. The config file is TOML with the field names as keys; it is the
     cloud_token         AI_COACH_TOKEN             not set
     queue_dir           SG_COACH_QUEUE_DIR         ~/.sg-coach-queue
     bundle_roots        SG_BUNDLE_ROOTS            ~/Downloads/sg-bundles
+    prepare             AI_COACH_PREPARE           true
+    prepared_keep_h     AI_COACH_PREPARED_KEEP_H   24
+    daily_calls         AI_COACH_DAILY_CALLS       60
+    daily_tokens        AI_COACH_DAILY_TOKENS      90000
     grace_s             AI_COACH_GRACE_S           5
     sweep_interval_s    AI_COACH_SWEEP_S           5
     rescan_interval_s   SG_RESCAN_S                60
@@ -170,6 +174,12 @@ class Settings(BaseModel):
     bundle_roots: FolderPaths = _setting(
         "SG_BUNDLE_ROOTS", "~/Downloads/sg-bundles", f"folders, absolute or below ~, separated by {os.pathsep!r}"
     )
+    prepare: OnOff = _setting("AI_COACH_PREPARE", True, "true or false (also 1/0, yes/no, on/off)")
+    prepared_keep_h: Seconds = _setting("AI_COACH_PREPARED_KEEP_H", 24.0, "hours, up to 720", gt=0, le=720)
+    daily_calls: Whole = _setting("AI_COACH_DAILY_CALLS", 60, "a whole number, 0 to 1000000", ge=0, le=1_000_000)
+    daily_tokens: Whole = _setting(
+        "AI_COACH_DAILY_TOKENS", 90_000, "a whole number, 0 to 1000000000", ge=0, le=1_000_000_000
+    )
     grace_s: Seconds = _setting("AI_COACH_GRACE_S", 5.0, "seconds, 0 to 300", ge=0, le=300)
     sweep_interval_s: Seconds = _setting("AI_COACH_SWEEP_S", 5.0, "seconds, 0.01 to 3600", ge=0.01, le=3600)
     rescan_interval_s: Seconds = _setting("SG_RESCAN_S", 60.0, "seconds, 0.01 to 86400", ge=0.01, le=86_400)
@@ -198,6 +208,11 @@ class Settings(BaseModel):
         """The variables that the chosen provider still needs; empty if it can be asked."""
         needed = ("cloud_url", "cloud_token") if self.ai_provider == "cloud" else ("anthropic_api_key",)
         return tuple(VARIABLES[name] for name in needed if getattr(self, name) is None)
+
+    @property
+    def can_prepare(self) -> bool:
+        """Whether tips are prepared: wanted, and the provider can (a companion service answers finished takes only)."""
+        return self.prepare and self.ai_provider != "cloud"
 
     @property
     def secrets(self) -> list[str]:

@@ -20,9 +20,10 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from sg_coach.errors import CoachError
 
-from .models import CycleReport
-from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool
-from .race import CycleRunner, Limits
+from .cycle import CycleRunner
+from .models import CycleReport, TipSource
+from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
+from .race import Limits
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,22 @@ class ScoreWriter(Scores, Background, Protocol):
         ...
 
 
+class Account(Background, Protocol):
+    """Counts what the AI did."""
+
+    def count(self, source: TipSource) -> None:
+        """Note where a take's tip in time came from."""
+        ...
+
+    async def save(self) -> None:
+        """Save what is new."""
+        ...
+
+
+class TipMaker(Tips, Background, Protocol):
+    """The prepared tips, and who prepares them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a worker is made of; `compose` brings the real ones."""
@@ -53,6 +70,8 @@ class Parts:
     scores: ScoreWriter
     intake: Intake
     sweeper: Background
+    tips: TipMaker
+    ledger: Account
     limits: Limits
     grace_s: float = 5.0
 
@@ -87,9 +106,11 @@ class Worker:
             gate=parts.gate,
             clock=parts.clock,
             scores=parts.scores,
+            tips=parts.tips,
             limits=parts.limits,
             calls=tasks,
             shutting_down=lambda: self.life.stopping,
+            count=parts.ledger.count,
         )
 
     @classmethod
@@ -104,6 +125,8 @@ class Worker:
             worker = cls(parts, tasks)
             tasks.start_soon(parts.sweeper.run, name="sweeper")
             tasks.start_soon(parts.scores.run, name="session index writer")
+            tasks.start_soon(parts.tips.run, name="preparer")
+            tasks.start_soon(parts.ledger.run, name="ledger")
             try:
                 yield worker
             except Exception as error:  # noqa: BLE001 - raised again, below
@@ -183,6 +206,7 @@ class Worker:
             _log.warning("stopped_before_all_was_done", running=self.runner.active.count)
         self._tasks.cancel_scope.cancel()
         await self.parts.scores.flush()
+        await self.parts.ledger.save()
 
     async def _quiet_or_hurried(self) -> None:
         async with anyio.create_task_group() as group:

@@ -22,6 +22,7 @@ from sg_hybrid.models import (
     CoachRequest,
     Origin,
     Take,
+    TipSource,
     program_key,
 )
 
@@ -154,9 +155,10 @@ class FakeGate:
 
     enabled: bool = True
     key_present: bool = True
+    within_limits: bool = True
 
     def state(self) -> AiState:
-        return AiState(self.enabled, self.key_present, "set by the test")
+        return AiState(self.enabled, self.key_present, "set by the test", self.within_limits)
 
 
 @dataclass
@@ -211,6 +213,46 @@ class FakeIntake:
 
     def forget(self, bundle: Path) -> None:
         self.forgotten.append(bundle)
+
+
+@dataclass
+class FakeTips:
+    """Prepared tips: as many as `left`."""
+
+    left: int = 0
+
+    def take(self, coached: Coached, latency_ms: int) -> AiAddendum | None:
+        if not self.left:
+            return None
+        self.left -= 1
+        return AiAddendum(
+            schema_id="coaching_ai_addendum",
+            schema_version="v1",
+            clip_id=coached.take.clip_id,
+            ai_available=True,
+            ai_latency_ms=latency_ms,
+            model_id="simulator:test@latest",
+            coaching_tip="Prepared.",
+        )
+
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+
+@dataclass
+class FakeLedger:
+    """Counts sources."""
+
+    sources: list[TipSource] = field(default_factory=list)
+
+    def count(self, source: TipSource) -> None:
+        self.sources.append(source)
+
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+    async def save(self) -> None:
+        return
 
 
 class NoSweeper:

@@ -11,7 +11,7 @@ from sg_coach.errors import InvalidInput
 from sg_coach.jsontext import parse_json_object
 from sg_coach.models import first_problem
 from sg_hybrid.errors import AiInvalid, AiRejected
-from sg_hybrid.grounding import usable
+from sg_hybrid.grounding import clean_reply, usable
 from sg_hybrid.models import AiAddendum, AiReply
 from sg_hybrid.prompt import parse_reply
 
@@ -24,6 +24,14 @@ def usable_reply(text: str, *, model_id: str, facts: Facts) -> AiReply:
     Raises AiInvalid if it is no reply, AiRejected if its words may not be shown, saying why.
     """
     return usable(parse_reply(text, model_id=model_id), facts)
+
+
+def usable_template(text: str, *, model_id: str) -> AiReply:
+    """Return the reply of a call that prepares tips: parsed, within its limits, clean. Its numbers come later.
+
+    Raises AiInvalid or AiRejected, saying why.
+    """
+    return clean_reply(parse_reply(text, model_id=model_id))
 
 
 def usable_tip(text: str, *, model_id: str, facts: Facts) -> AiReply | None:

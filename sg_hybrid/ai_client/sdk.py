@@ -21,7 +21,7 @@ from .faults import for_status
 from .http import WarmHttp, network_error
 from .notes import Notes
 from .reading import Reading
-from .reply import usable_reply
+from .reply import usable_reply, usable_template
 from .transport import REUSED
 
 DRAIN_S: Final = 0.25
@@ -65,6 +65,8 @@ class MessagesApi:
         reading = Reading(notes)
         await self._take_in(self._parameters(request), reading)
         who = model_id(self._config.provider, notes.model or self._config.model)
+        if request.purpose == "prepare":
+            return usable_template(reading.finished_text(), model_id=who)
         return usable_reply(reading.finished_text(), model_id=who, facts=request.facts)
 
     def _parameters(self, request: CoachRequest) -> dict[str, Any]:

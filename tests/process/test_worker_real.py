@@ -71,6 +71,11 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def whole_after(seconds: float) -> Outcome:
+    """A reply that comes all at once, so that no part of it is earlier than the rest."""
+    return Outcome(seconds, first_token_s=seconds)
+
+
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     with anyio.fail_after(seconds):
         while not condition():
@@ -87,7 +92,7 @@ def source_of(bundle: Path) -> str | None:
 
 async def test_each_reply_ends_where_its_time_says(place: Place) -> None:
     delays = {101.0: 0.0, 102.0: 0.3, 103.0: 0.45, 104.0: 0.52, 105.0: 2.0, 106.0: 5.0}
-    place.outcomes = {bpm: Outcome(delay) for bpm, delay in delays.items()}
+    place.outcomes = {bpm: whole_after(delay) for bpm, delay in delays.items()}
     async with place.worker():
         bundles = {bpm: place.play(f"clip_{bpm:.0f}", bpm, session_of=str(bpm)) for bpm in delays}
         await until(lambda: len(place.pending()) == 3)
@@ -127,7 +132,7 @@ async def test_a_bad_ai_leaves_a_deterministic_bundle(place: Place, outcome: Out
 
 
 async def test_the_next_take_of_the_session_gets_the_late_tip_once(place: Place) -> None:
-    place.outcomes = {101.0: Outcome(0.8), 102.0: error(401)}
+    place.outcomes = {101.0: whole_after(0.8), 102.0: error(401)}
     async with place.worker():
         place.play("clip_a", 101.0)
         await until(lambda: bool(place.pending()))
@@ -145,7 +150,7 @@ async def test_the_next_take_of_the_session_gets_the_late_tip_once(place: Place)
 
 
 async def test_what_nobody_needs_expires(place: Place) -> None:
-    place.outcomes = {101.0: Outcome(0.6)}
+    place.outcomes = {101.0: whole_after(0.6)}
     async with place.worker(spool_ttl_s=1.0):
         place.play("clip_a", 101.0)
         await until(lambda: bool(place.pending()))
@@ -226,7 +231,7 @@ async def test_a_second_worker_on_the_queue_says_who_holds_it(place: Place) -> N
 
 
 async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> None:
-    place.outcomes = {101.0: Outcome(0.8)}
+    place.outcomes = {101.0: whole_after(0.8)}
     bundle = place.play("clip_a", 101.0)
     async with serve(place.answer) as simulator:
         settings = Settings(

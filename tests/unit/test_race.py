@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sg_hybrid.cycle import CycleRunner
 from sg_hybrid.errors import AiBusy, AiInvalid, AiUnreachable
 from sg_hybrid.models import AiAddendum, AiReply
-from sg_hybrid.race import CycleRunner, Limits, Race
-from tests.fake_edges import FakeBundles, FakeGate, FakeScores, ScriptedCoach, reply, session
+from sg_hybrid.race import Limits, Race
+from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, reply, session
 from tests.fakes import FakeClock, MemorySpool
 
 
@@ -28,7 +29,9 @@ class Table:
     gate: FakeGate = field(default_factory=FakeGate)
     scores: FakeScores = field(default_factory=FakeScores)
     clock: FakeClock = field(default_factory=FakeClock)
+    tips: FakeTips = field(default_factory=FakeTips)
     limits: Limits = field(default_factory=Limits)
+    sources: list[str] = field(default_factory=list)
 
     @asynccontextmanager
     async def runner(self) -> AsyncIterator[CycleRunner]:
@@ -41,8 +44,10 @@ class Table:
                 gate=self.gate,
                 clock=self.clock,
                 scores=self.scores,
+                tips=self.tips,
                 limits=self.limits,
                 calls=calls,
+                count=self.sources.append,
             )
 
     def pending(self) -> list[str]:
@@ -336,7 +341,7 @@ def _addendum() -> AiAddendum:
     )
 
 
-@given(st.lists(st.tuples(st.sampled_from(["offer", "close", "fail"]), st.floats(0, 2)), max_size=8))
+@given(st.lists(st.tuples(st.sampled_from(["offer", "close", "give up"]), st.floats(0, 2)), max_size=8))
 def test_a_race_is_decided_once_whatever_the_order(steps: list[tuple[str, float]]) -> None:
     race, decisions = Race(1.0), 0
     for step, now in steps:
@@ -347,7 +352,7 @@ def test_a_race_is_decided_once_whatever_the_order(steps: list[tuple[str, float]
         elif step == "close":
             race.close()
         else:
-            race.fail(AiUnreachable())
+            race.give_up(AiUnreachable())
         decisions += was_open and race.decided.is_set()
     assert decisions <= 1
     assert not (race.won and race.failed)
@@ -363,3 +368,99 @@ async def test_the_trend_follows_the_session(tmp_path: Path) -> None:
     assert second.coaching is not None
     assert first.coaching.score_trend is None
     assert second.coaching.score_trend == second.coaching.score - first.coaching.score
+
+
+async def test_a_prepared_tip_stands_in_for_a_live_one_that_is_late() -> None:
+    table = Table(coach=ScriptedCoach(default=(2.0, reply())), tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        report = await runner.run(clip)
+        assert anyio.current_time() - begin == pytest.approx(0.45)
+    here = table.bundles.bundles[clip]
+    assert (report.ai_status, report.ai_origin, here.origin) == ("success", "prepared", "prepared")
+    assert here.ai is not None
+    assert (here.ai.coaching_tip, here.ai.ai_latency_ms) == ("Prepared.", 450)
+    assert table.pending() == ["clip_a"], "the live reply may serve the next take"
+    assert table.sources == ["prepared"]
+
+
+async def test_a_live_reply_in_time_wins_over_a_prepared_one() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.4, reply())), tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_origin == "live"
+    assert table.tips.left == 1
+    assert table.sources == ["live"]
+
+
+async def test_an_error_takes_the_prepared_tip_at_once() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.1, AiUnreachable())), tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        report = await runner.run(clip)
+        assert anyio.current_time() - begin == pytest.approx(0.1)
+    assert (report.ai_status, report.ai_origin) == ("success", "prepared")
+
+
+async def test_beyond_the_days_limit_prepared_tips_are_still_good() -> None:
+    table = Table(gate=FakeGate(within_limits=False), tips=FakeTips(left=1))
+    first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b")
+    async with table.runner() as runner:
+        assert (await runner.run(first)).ai_status == "success"
+        assert (await runner.run(second)).ai_status == "not_requested"
+    assert table.coach.asked == []
+    assert table.sources == ["prepared", "none"]
+
+
+@pytest.mark.parametrize("gate", [FakeGate(enabled=False), FakeGate(key_present=False)])
+async def test_without_permission_or_key_no_prepared_tip_is_shown(gate: FakeGate) -> None:
+    table = Table(gate=gate, tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai is None
+    assert table.tips.left == 1
+
+
+async def test_an_early_tip_counts_if_the_whole_reply_is_late() -> None:
+    table = Table(coach=ScriptedCoach(default=(1.2, reply()), tip_after={"clip_a": 0.3}), tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_origin == "live"
+    assert report.ai is not None
+    assert (report.ai.coaching_tip, report.ai.confidence, report.ai.ai_latency_ms) == (reply().coaching_tip, None, 300)
+    assert table.pending() == [], "its tip stands in the bundle already"
+    assert table.tips.left == 1
+
+
+async def test_a_whole_reply_in_time_is_better_than_its_early_tip() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.48, reply()), tip_after={"clip_a": 0.3}))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai is not None
+    assert report.ai.confidence == 0.5
+
+
+async def test_a_tip_that_comes_too_late_for_early_is_late() -> None:
+    table = Table(coach=ScriptedCoach(default=(1.2, reply()), tip_after={"clip_a": 0.5}))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert report.ai_status == "timeout"
+    assert table.pending() == ["clip_a"]
+
+
+async def test_a_prepared_tip_for_a_replaced_take_is_not_queued() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.1, AiUnreachable())), tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.run, clip)
+        await anyio.sleep(0.05)
+        table.bundles.bundles[clip].take_id = "sha256:" + "1" * 64
+    assert table.bundles.bundles[clip].ai is None
+    assert table.pending() == []

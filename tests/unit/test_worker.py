@@ -11,7 +11,18 @@ import pytest
 
 from sg_hybrid.race import Limits
 from sg_hybrid.worker import Parts, Worker
-from tests.fake_edges import FakeBundles, FakeGate, FakeIntake, FakeScores, NoSweeper, ScriptedCoach, reply, session
+from tests.fake_edges import (
+    FakeBundles,
+    FakeGate,
+    FakeIntake,
+    FakeLedger,
+    FakeScores,
+    FakeTips,
+    NoSweeper,
+    ScriptedCoach,
+    reply,
+    session,
+)
 from tests.fakes import FakeClock, MemorySpool
 
 
@@ -42,6 +53,8 @@ def parts(
         scores=FakeScores(),
         intake=intake or FakeIntake(),
         sweeper=NoSweeper(),
+        tips=FakeTips(),
+        ledger=FakeLedger(),
         limits=Limits(),
         grace_s=5.0,
     )
