@@ -18,7 +18,7 @@ import anyio
 
 from sg_coach.digest import sha256_bytes
 from sg_coach.timestamps import utc_text
-from sg_hybrid.compose import SystemClock
+from sg_hybrid.clock import SystemClock
 from sg_hybrid.models import AiAddendum, Query, ReplyContext
 from sg_hybrid.spool import DiskSpool
 from sg_hybrid.spool_state import SpoolOptions

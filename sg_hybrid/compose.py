@@ -6,10 +6,8 @@ import os
 import platform
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +20,7 @@ from sg_coach.timestamps import utc_text
 
 from .ai_config import AiConfig
 from .bundle import DiskBundles, context_in, settle_queued
+from .clock import SystemClock
 from .errors import AiRefused, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
@@ -46,22 +45,6 @@ WARM_UP_CHECK_S = 5.0
 """How often a worker whose AI is off looks whether it was switched on, to load the SDK before it is needed."""
 
 _log = structlog.get_logger(__name__)
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def boottime(self) -> float:
-        return time.clock_gettime(_BOOT_CLOCK)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)  # noqa: TID251 - the one place
-
-
-_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class OnDemandCoach:

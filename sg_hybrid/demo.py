@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
-from .compose import HybridWorker, SystemClock
+from .clock import SystemClock
+from .compose import HybridWorker
 from .models import AI_FILE, COACH_FILE, QUEUED_FILE, SESSION_FILE
 from .settings import Settings
 from .simulator import Fault, Outcome, Simulator, serve

@@ -179,6 +179,8 @@ def read_usage(root: Path) -> dict[str, Day]:
         with Folder.open(root) as folder:
             raw = folder.read_if_there(USAGE_FILE, MAX_USAGE_BYTES)
         return {} if raw is None else _days(parse_json_object(raw))
+    except FileNotFoundError:
+        return {}
     except (CoachError, OSError, TypeError, ValueError) as error:
         _log.warning("usage_unreadable", file=USAGE_FILE, error=str(error))
         return {}

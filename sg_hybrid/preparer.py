@@ -101,10 +101,10 @@ class Preparer:
         """See ports.Tips. New texts are asked for when few are left."""
         if not self._enabled:
             return None
+        self._want(clip_from(coached.take.tags))
         tip = self._bank.take(self._key(coached))
         if tip is None:
             return None
-        self._want(clip_from(coached.take.tags))
         take = coached.take
         return addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
 

@@ -79,7 +79,7 @@ def ping(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = Fal
 
 
 def _set(mode: Mode, queue_dir: str | None, config: str | None) -> None:
-    from sg_hybrid.compose import SystemClock
+    from sg_hybrid.clock import SystemClock
     from sg_hybrid.queue_lock import holder
     from sg_hybrid.switch import Switch, set_mode
 
@@ -109,7 +109,19 @@ def _status(settings: Settings) -> dict[str, Any]:
         "worker": holder(settings.queue_dir),
         "queue_dir": str(settings.queue_dir),
         "queue": count_entries(settings.queue_dir),
+        "today": _today(settings),
     }
+
+
+def _today(settings: Settings) -> dict[str, Any]:
+    """What the AI did today (UTC): calls, tokens, cost, and where the tips of takes came from."""
+    from dataclasses import asdict
+
+    from sg_hybrid.clock import SystemClock
+    from sg_hybrid.ledger import Day, read_usage
+
+    day = read_usage(settings.queue_dir).get(SystemClock().now().date().isoformat(), Day())
+    return asdict(day) | {"daily_calls": settings.daily_calls, "daily_tokens": settings.daily_tokens}
 
 
 def _status_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
@@ -120,7 +132,27 @@ def _status_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
         ("provider", ", ".join(document[part] for part in ("provider", "model", "base_url") if document[part])),
         ("worker", _worker(document["worker"])),
         ("queue", f"{document['queue_dir']}: {counts}"),
+        ("today", _calls(document["today"])),
+        ("tips today", _tips(document["today"])),
     ]
+
+
+def _calls(today: dict[str, Any]) -> str:
+    calls = today["live_calls"] + today["prepare_calls"]
+    unpriced = f" (and {today['unpriced_calls']} calls of a model without a known price)"
+    return (
+        f"{calls} of {today['daily_calls']} calls ({today['live_calls']} live, {today['prepare_calls']} to prepare), "
+        f"{today['tokens']} of {today['daily_tokens']} tokens, {today['cost_usd']:.4f} USD"
+        f"{unpriced if today['unpriced_calls'] else ''}"
+    )
+
+
+def _tips(today: dict[str, Any]) -> str:
+    takes = today["live"] + today["prepared"] + today["none"]
+    if not takes:
+        return "no take with the AI on yet"
+    share = (today["live"] + today["prepared"]) / takes
+    return f"{share:.0%} of {takes} takes in time: {today['live']} live, {today['prepared']} prepared"
 
 
 def _worker(holder: dict[str, Any] | None) -> str:

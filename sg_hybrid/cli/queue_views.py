@@ -26,7 +26,7 @@ _TEXTS: Final = ("coaching_tip", "timing_insight", "exercise_hint")
 
 def moment() -> datetime:
     """The wall clock, now."""
-    from sg_hybrid.compose import SystemClock
+    from sg_hybrid.clock import SystemClock
 
     return SystemClock().now()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -77,6 +78,8 @@ _LINES: Final[Mapping[str, _Lines]] = {
 
 def reply_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     """Return the fields of a reply about `facts`, in the order of the reply schema. `number` varies the words."""
+    if "diagnosis" in facts:
+        return prepared_for(facts, number)
     lines = _LINES.get(str(facts.get("focus")), _LINES[Focus.PROGRESS])
     score = facts.get("score")
     return {
@@ -86,6 +89,34 @@ def reply_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
         "confidence": 0.8,
         "ai_groove_score": score if isinstance(score, int) and 0 <= score <= 100 else None,
     }
+
+
+_FOCUS_OF: Final[Mapping[str, str]] = {
+    "clave": Focus.CLAVE_GRID,
+    "timing": Focus.TIMING_STABILITY,
+    "grid": Focus.SUBDIVISION_GRID,
+    "underrun": Focus.REALTIME_TUNING,
+    "panic": Focus.REALTIME_SAFETY,
+}
+_OPENINGS: Final = ("", "In the next take: ", "For one round: ", "Before you go on: ", "Once more, and calmly: ")
+
+
+def prepared_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
+    """Return the fields of a reply that prepares tips: texts with the slots that `facts` offer, and no numbers."""
+    lines = _LINES[_FOCUS_OF.get(str(facts.get("diagnosis")).partition("_")[0], Focus.PROGRESS)]
+    opening = _OPENINGS[number % len(_OPENINGS)]
+    insights = [line for line in lines.insights if all(slot in facts["slots"] for slot in _slots_in(line))]
+    return {
+        "coaching_tip": opening + lines.tips[number % len(lines.tips)],
+        "timing_insight": opening + insights[number % len(insights)] if insights else None,
+        "exercise_hint": opening + lines.exercises[number % len(lines.exercises)],
+        "confidence": 0.8,
+        "ai_groove_score": None,
+    }
+
+
+def _slots_in(line: str) -> list[str]:
+    return re.findall(r"\{[a-z0-9_]+\}", line)
 
 
 def _filled(lines: tuple[str, ...], facts: Mapping[str, Any], number: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from sg_coach.files import Folder
+from sg_hybrid.clock import SystemClock
 from sg_hybrid.queue_lock import QueueLock
 from sg_hybrid.simulator import Fault, Outcome, Simulator, error, serve
 from sg_hybrid.switch import read_mode
@@ -51,10 +53,24 @@ def test_on_without_a_key_says_what_is_missing(cli: Cli) -> None:
     assert "No key: set ANTHROPIC_API_KEY." in cli("ai", "on").stdout
 
 
+TODAY = {
+    "live_calls": 3,
+    "prepare_calls": 9,
+    "tokens": 4000,
+    "cost_usd": 0.01,
+    "unpriced_calls": 0,
+    "live": 1,
+    "prepared": 2,
+    "none": 1,
+}
+
+
 def test_status_tells_all_of_it(cli: Cli) -> None:
     Folder.make_private(cli.queue).close()
     put_file(cli.queue, queued("a", EPOCH))
     put_file(cli.queue, queued("b", EPOCH), folder="applied")
+    today = SystemClock().now().date().isoformat()
+    (cli.queue / "usage.json").write_text(json.dumps({"days": {today: TODAY, "2026-01-01": {"live": 9}}}))
     worker = {"pid": 4711, "host": "guitar", "since_utc": "2026-02-04T12:00:00.000Z", "bundle_roots": ["/music"]}
     env = {"ANTHROPIC_API_KEY": KEY, "AI_COACH_MODEL": "claude-x", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
     with QueueLock.acquire(cli.queue, worker):
@@ -72,9 +88,12 @@ def test_status_tells_all_of_it(cli: Cli) -> None:
         "worker": worker,
         "queue_dir": str(cli.queue),
         "queue": {"pending": 1, "claimed": 0, "applied": 1, "rejected": 0},
+        "today": TODAY | {"daily_calls": 60, "daily_tokens": 90_000},
     }
     assert "process 4711 since 2026-02-04T12:00:00.000Z, on /music" in table
     assert "1 pending, 0 claimed, 1 applied, 0 rejected" in table
+    assert "12 of 60 calls (3 live, 9 to prepare), 4000 of 90000 tokens, 0.0100 USD" in table
+    assert "75% of 4 takes in time: 1 live, 2 prepared" in table
     assert KEY not in table
 
 

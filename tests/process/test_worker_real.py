@@ -166,7 +166,7 @@ async def test_with_the_ai_off_nothing_is_asked_and_the_sdk_is_not_needed(place:
 
 
 async def test_switching_while_it_runs_takes_effect_at_once(place: Place) -> None:
-    from sg_hybrid.compose import SystemClock
+    from sg_hybrid.clock import SystemClock
     from sg_hybrid.switch import set_mode
 
     async with place.worker() as worker:
@@ -245,3 +245,35 @@ async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> 
             assert await worker.drain() == 1
             assert source_of(bundle) == "deterministic"
             assert list(place.pending()) == ["clip_a_ai_addendum.json"]
+
+
+async def test_tips_prepared_while_the_player_plays_are_in_time(place: Place) -> None:
+    place.outcomes = {101.0: Outcome(1.0)}
+    prepared = place.queue / "prepared"
+    async with place.worker():
+        tags = {"clip_id": "clip_a", "style": "salsa", "tempo_bpm": 108, "meter": "4/4"}
+        bundle = place.root / DAY / "clip_a"
+        bundle.mkdir(parents=True)
+        (bundle / "clip.tags.json").write_text(json.dumps(tags))
+        await until(lambda: prepared.is_dir() and len(list(prepared.glob("*.json"))) == 9)
+        place.play("clip_a", 101.0)
+        await until(lambda: source_of(bundle) == "hybrid")
+        await until(lambda: bool(place.pending()))
+    artifacts = json.loads((bundle / "manifest.json").read_bytes())["artifacts"]
+    assert [entry["origin"] for entry in artifacts if entry["artifact_id"] == "ai_coach"] == ["prepared"]
+    addendum = json.loads((bundle / "clip.ai_coach.json").read_bytes())
+    assert 450 <= addendum["ai_latency_ms"] < 500
+    assert addendum["model_id"].startswith("simulator:")
+    today = next(iter(json.loads((place.queue / "usage.json").read_bytes())["days"].values()))
+    assert (today["live_calls"], today["prepared"], today["live"]) == (1, 1, 0)
+    assert today["prepare_calls"] >= 9
+
+
+async def test_without_preparing_no_tip_is_prepared(place: Place) -> None:
+    async with place.worker(prepare=False):
+        bundle = place.root / DAY / "clip_a"
+        bundle.mkdir(parents=True)
+        (bundle / "clip.tags.json").write_text('{"style": "salsa"}')
+        place.play("clip_b")
+        await until(lambda: source_of(place.root / DAY / "clip_b") == "hybrid")
+    assert list((place.queue / "prepared").iterdir()) == []

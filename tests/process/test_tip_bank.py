@@ -1,0 +1,141 @@
+"""Prepared tips and the day's figures on a real disk."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sg_hybrid.ledger import DailyLimits, Day, Ledger, may_call, read_usage
+from sg_hybrid.models import Usage
+from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
+from sg_hybrid.tip_bank import TipBank, file_name
+
+NOW = datetime(2026, 2, 4, 12, tzinfo=UTC)
+
+
+class WallClock:
+    """A wall clock that tests set."""
+
+    def __init__(self) -> None:
+        self.wall = NOW
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def boottime(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    return WallClock()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "queue"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+KEY = TipKey("salsa_minor_Dm", TipClass.TIMING_WARN, "prepare_v1", "m")
+TIP = PreparedTip(KEY, ("Play softer.", "Within {timing_p95_ms} ms."), "a:b@c", "2026-02-04T12:00:00.000Z")
+
+
+async def test_a_tip_is_there_after_a_restart_and_private(root: Path, clock: WallClock) -> None:
+    await (await TipBank.open(root, clock)).put(TIP)
+    assert (await TipBank.open(root, clock)).peek(KEY) == TIP
+    file = root / "prepared" / file_name(KEY)
+    assert file.name.startswith("salsa-minor-dm__timing_warn__")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+async def test_a_text_is_taken_once_also_across_a_restart(root: Path, clock: WallClock) -> None:
+    bank = await TipBank.open(root, clock)
+    await bank.put(TIP)
+    assert bank.take(KEY) == TIP
+    await bank.save_used()
+    bank = await TipBank.open(root, clock)
+    taken = bank.take(KEY)
+    assert taken is not None
+    assert taken.texts == ("Within {timing_p95_ms} ms.",)
+    assert bank.take(KEY) is None
+    await bank.save_used()
+    assert list((root / "prepared").iterdir()) == []
+
+
+async def test_new_texts_come_before_what_is_left(root: Path, clock: WallClock) -> None:
+    bank = await TipBank.open(root, clock)
+    await bank.put(TIP)
+    bank.take(KEY)
+    assert bank.wanted([KEY]) == [KEY]
+    await bank.put(replace(TIP, texts=("New.", "Newer.")))
+    assert bank.wanted([KEY]) == []
+    found = bank.peek(KEY)
+    assert found is not None
+    assert found.texts == ("New.", "Newer.", "Within {timing_p95_ms} ms.")
+
+
+async def test_a_tip_of_yesterday_is_not_shown(root: Path, clock: WallClock) -> None:
+    bank = await TipBank.open(root, clock, keep_s=86_400)
+    await bank.put(TIP)
+    clock.wall += timedelta(hours=24, seconds=1)
+    assert bank.take(KEY) is None
+    assert (await TipBank.open(root, clock)).peek(KEY) is None
+    assert list((root / "prepared").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"class": "timing_warn", "texts": ["Within 35 ms."], "model_id": "a:b@c"}',
+        b'{"class": "sorcery"}',
+    ],
+)
+async def test_what_is_no_tip_is_no_tip(root: Path, clock: WallClock, content: bytes) -> None:
+    (root / "prepared").mkdir(mode=0o700)
+    (root / "prepared" / file_name(KEY)).write_bytes(content)
+    bank = await TipBank.open(root, clock)
+    assert len(bank) == 0
+
+
+async def test_the_day_is_counted_and_survives_a_restart(root: Path, clock: WallClock) -> None:
+    ledger = Ledger(root, clock, DailyLimits())
+    ledger.change(lambda day: day.with_call("live"))
+    ledger.change(lambda day: day.with_reply("anthropic:claude-haiku-5-5@latest", Usage(1000, 100, 0, 0)))
+    ledger.change(lambda day: day.with_reply("simulator:x@latest", Usage(10, 10)))
+    ledger.count("prepared")
+    await ledger.save()
+    again = Ledger(root, clock, DailyLimits())
+    await again.load()
+    assert again.today == Day(live_calls=1, tokens=1120, cost_usd=0.0015, unpriced_calls=1, prepared=1)
+    clock.wall += timedelta(days=1)
+    assert again.today == Day()
+    assert set(json.loads((root / "usage.json").read_text())["days"]) == {"2026-02-04"}
+
+
+async def test_a_broken_usage_file_is_an_empty_one(root: Path) -> None:
+    (root / "usage.json").write_text('{"days": {"2026-02-04": {"witchcraft": 1}}}')
+    assert read_usage(root) == {}
+
+
+def test_live_calls_leave_half_of_the_day_to_preparing() -> None:
+    limits = DailyLimits(calls=10, tokens=1000)
+    assert may_call(Day(live_calls=4), limits, "live")
+    assert not may_call(Day(live_calls=5), limits, "live")
+    assert may_call(Day(live_calls=5), limits, "prepare")
+    assert not may_call(Day(live_calls=5, prepare_calls=5), limits, "prepare")
+    assert not may_call(Day(tokens=1000), limits, "prepare")
+    assert not may_call(Day(), DailyLimits(calls=0), "live")

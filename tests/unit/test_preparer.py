@@ -1,0 +1,179 @@
+"""Who asks for tips while the player plays, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from sg_coach.coach_policy import evaluate_session
+from sg_coach.progression import apply_progression_policy
+from sg_hybrid.errors import AiBusy
+from sg_hybrid.models import AiReply, Coached, CoachRequest, Take
+from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
+from sg_hybrid.preparer import Preparer
+from tests.fake_edges import FakeGate, session
+from tests.fakes import FakeClock
+
+
+class MemoryBank:
+    """Tips in memory."""
+
+    def __init__(self) -> None:
+        self.tips: dict[TipKey, PreparedTip] = {}
+
+    def wanted(self, keys: Iterable[TipKey]) -> list[TipKey]:
+        return [key for key in keys if key not in self.tips or len(self.tips[key].texts) < 2]
+
+    def peek(self, key: TipKey) -> PreparedTip | None:
+        tip = self.tips.get(key)
+        return tip if tip and tip.texts else None
+
+    def take(self, key: TipKey) -> PreparedTip | None:
+        tip = self.peek(key)
+        if tip:
+            self.tips[key] = tip.without_first()
+        return tip
+
+    async def put(self, tip: PreparedTip) -> None:
+        self.tips[tip.key] = tip
+
+    async def save_used(self) -> None:
+        return
+
+
+@dataclass
+class SlowCoach:
+    """Takes a second for each call; counts how many run at once."""
+
+    fail: bool = False
+    running: int = 0
+    most: int = 0
+    asked: list[CoachRequest] = field(default_factory=list)
+
+    async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
+        self.asked.append(request)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await anyio.sleep(1)
+        finally:
+            self.running -= 1
+        if self.fail:
+            raise AiBusy
+        number = "abcdefghijklmnopqrstuvwxyz"[len(self.asked) % 26]
+        return AiReply("a:b@c", coaching_tip=f"Play softer {number}.", exercise_hint=f"Clap {number}.")
+
+
+@dataclass
+class Desk:
+    """A preparer over fakes."""
+
+    coach: SlowCoach = field(default_factory=SlowCoach)
+    gate: FakeGate = field(default_factory=FakeGate)
+    bank: MemoryBank = field(default_factory=MemoryBank)
+    enabled: bool = True
+    tags: dict[str, Any] = field(default_factory=lambda: {"style": "salsa"})
+
+    @asynccontextmanager
+    async def preparer(self) -> AsyncIterator[Preparer]:
+        async def tags_of(_bundle: Path) -> dict[str, Any]:
+            return self.tags
+
+        made = Preparer(
+            bank=self.bank,
+            coach=self.coach,
+            gate=self.gate,
+            clock=FakeClock(),
+            model="m",
+            tags_of=tags_of,
+            enabled=self.enabled,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(made.run)
+            yield made
+            group.cancel_scope.cancel()
+
+    def coached(self) -> Coached:
+        take = Take(Path("b"), "clip_a", "sha256:0", session(), self.tags)
+        evaluation = evaluate_session(take.session)
+        now = "2026-02-04T12:00:00.000Z"
+        return Coached(
+            take, evaluation, apply_progression_policy(evaluation, clip_id="clip_a", created_at_utc=now), 0.0
+        )
+
+
+async def test_a_clip_gets_a_tip_for_each_class_three_calls_at_a_time() -> None:
+    desk = Desk()
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(3.5)
+    assert {key.tip_class for key in desk.bank.tips} == set(TipClass)
+    assert desk.coach.most == 3
+    assert len(desk.coach.asked) == 9
+
+
+async def test_a_second_clip_of_the_same_program_costs_nothing() -> None:
+    desk = Desk()
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(1.5)
+        preparer.bundle_appeared(Path("c"))
+        await anyio.sleep(5)
+    assert len(desk.coach.asked) == 9
+
+
+async def test_the_same_words_are_never_shown_twice_and_new_ones_are_asked_for() -> None:
+    desk, shown = Desk(), []
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(4)
+        for _ in range(6):
+            addendum = preparer.take(desk.coached(), 450)
+            assert addendum is not None
+            shown.append(addendum.coaching_tip)
+            await anyio.sleep(2)
+    assert len(set(shown)) == 6
+    assert all(request.facts["diagnosis"] == "timing_warn" for request in desk.coach.asked[9:])
+
+
+@pytest.mark.parametrize("gate", [FakeGate(enabled=False), FakeGate(key_present=False), FakeGate(within_limits=False)])
+async def test_nobody_is_asked_without_permission_key_or_allowance(gate: FakeGate) -> None:
+    desk = Desk(gate=gate)
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(5)
+    assert desk.coach.asked == []
+
+
+async def test_switched_off_by_its_setting_it_asks_and_gives_nothing() -> None:
+    desk = Desk(enabled=False)
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(5)
+        assert preparer.take(desk.coached(), 450) is None
+    assert desk.coach.asked == []
+
+
+async def test_a_failing_ai_is_asked_again_with_the_next_clip() -> None:
+    desk = Desk(coach=SlowCoach(fail=True))
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(5)
+        desk.coach.fail = False
+        preparer.bundle_appeared(Path("c"))
+        await anyio.sleep(5)
+    assert len(desk.bank.tips) == 9
+
+
+async def test_the_first_take_of_a_program_has_the_live_race_alone_and_the_next_has_tips() -> None:
+    desk = Desk()
+    async with desk.preparer() as preparer:
+        assert preparer.take(desk.coached(), 450) is None
+        await anyio.sleep(4)
+        assert preparer.take(desk.coached(), 450) is not None
