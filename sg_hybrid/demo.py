@@ -20,7 +20,8 @@ from sg_coach.jsontext import parse_json_object, to_json_bytes
 
 from .clock import SystemClock
 from .compose import HybridWorker
-from .models import AI_FILE, COACH_FILE, QUEUED_FILE, SESSION_FILE
+from .models import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAGS_FILE
+from .prepared import TipClass
 from .settings import Settings
 from .simulator import Fault, Outcome, Simulator, serve
 from .switch import set_mode
@@ -48,18 +49,21 @@ class Scene:
     ai: bool = True
 
 
+_LOGIN_PAGE: Final = Outcome(0.1, fault=Fault.HTML)
+_NONSENSE: Final = Outcome(0.1, fault=Fault.GARBAGE)
+_PREPARING: Final = Outcome(0.8)
 SCENES: Final = (
-    Scene("waltz_1", "abercrombie_02", Outcome(0.3), "the AI answers in 0.3 s", AI_FILE),
-    Scene("waltz_2", "abercrombie_03", Outcome(1.4), "the AI answers in 1.4 s: too late for this take", "pending"),
+    Scene("waltz_1", "abercrombie_02", Outcome(0.3), "the AI answers in 0.3 s: in time", AI_FILE),
+    Scene("waltz_2", "abercrombie_03", Outcome(1.4), "the AI answers in 1.4 s: a prepared tip stands in", "pending"),
+    Scene("waltz_3", "abercrombie_04", _LOGIN_PAGE, "no AI behind this network; the last take's tip fits", QUEUED_FILE),
+    Scene("waltz_4", "abercrombie_05", _NONSENSE, "the AI answers nonsense: a prepared tip stands in", AI_FILE),
     Scene(
-        "waltz_3",
-        "abercrombie_04",
-        Outcome(0.1, fault=Fault.HTML),
-        "a login page answers instead of the AI",
-        QUEUED_FILE,
+        "blues_1",
+        "guitarset_00",
+        Outcome(2.0),
+        "late, nothing prepared, and no further take of this session",
+        "pending",
     ),
-    Scene("waltz_4", "abercrombie_05", Outcome(0.1, fault=Fault.GARBAGE), "the AI answers nonsense", ""),
-    Scene("blues_1", "guitarset_00", Outcome(2.0), "late, and no further take of this session follows", "pending"),
     Scene("waltz_5", "abercrombie_06", Outcome(0.1), "the AI is switched off (sg-hybrid ai off)", "", ai=False),
 )
 
@@ -90,15 +94,32 @@ async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path
     outcomes = {scene.clip_id: scene.outcome for scene in SCENES}
     current = [SCENES[0].clip_id]
     async with (
-        serve(lambda _call: outcomes[current[0]], name="demo") as simulator,
+        serve(lambda call: _PREPARING if "diagnosis" in call.facts else outcomes[current[0]], name="demo") as simulator,
         HybridWorker(_settings(stage, simulator)) as worker,
     ):
         with anyio.move_on_after(LATE_WINDOW_S):
             await worker.ai_ready()  # as in a session that has begun: the client takes about a second to load, once
-        shown = [await _play(stage, scene, current) for scene in SCENES]
+        shown = [await _watch_the_preparing(stage)]
+        shown += [await _play(stage, scene, current) for scene in SCENES]
         shown.append(await _watch_the_expiry(stage))
     _conclude(stage, all(shown))
     return all(shown)
+
+
+async def _watch_the_preparing(stage: Stage) -> bool:
+    """A backing clip appears; before its first take is played, there are tips for whatever the take will show."""
+    stage.say("")
+    stage.say("▸ a backing clip appears, and the player begins to play")
+    bundle, begin = stage.bundles / DEMO_DAY / SCENES[0].clip_id, _now()
+    await anyio.to_thread.run_sync(_generate, bundle, "waltz")
+    prepared = stage.queue / "prepared"
+    with anyio.move_on_after(LATE_WINDOW_S):
+        await _until(lambda: len(list(prepared.glob("jazz-waltz__*.json"))) == len(TipClass), lambda: None, every=0.01)
+        tips = f"a tip for each of the {len(TipClass)} diagnoses, three calls at a time"
+        stage.say(f"  {_now() - begin:7.1f} s   prepared/: {tips}")
+        return True
+    stage.say("  ! no tips were prepared")
+    return False
 
 
 async def _play(stage: Stage, scene: Scene, current: list[str]) -> bool:
@@ -112,9 +133,9 @@ async def _play(stage: Stage, scene: Scene, current: list[str]) -> bool:
     begin = await anyio.to_thread.run_sync(_arrive, bundle, scene)
     with anyio.move_on_after(LATE_WINDOW_S):
         await _until(lambda: _ended(stage, bundle, scene), lambda: _tell(stage, bundle, begin))
-        _tell(stage, bundle, begin)
-        await anyio.sleep(PAUSE_S)
-        if not (bundle / AI_FILE).exists() and scene.expect not in ("pending", QUEUED_FILE):
+        with anyio.move_on_after(PAUSE_S):
+            await _until(lambda: False, lambda: _tell(stage, bundle, begin))
+        if not (bundle / AI_FILE).exists():
             stage.say("             no clip.ai_coach.json: the rules' hint stands alone")
         return _ended(stage, bundle, scene)
     stage.say(f"  ! expected {scene.expect or 'the hint'}, and it did not come")
@@ -131,24 +152,43 @@ def _ended(stage: Stage, bundle: Path, scene: Scene) -> bool:
 
 def _arrive(bundle: Path, scene: Scene) -> float:
     """The instrument leaves the facts of the take; return when."""
+    if scene.clip_id.startswith("waltz"):
+        _generate(bundle, "waltz")
     bundle.mkdir(parents=True, exist_ok=True)
     with Folder.open(bundle) as folder:
-        tags = {"clip_id": scene.clip_id, "created_at": f"{DEMO_DAY}T12:00:00.000Z"}
-        folder.write("clip.tags.json", to_json_bytes(tags))
         folder.write(SESSION_FILE, _take(scene.take), durable=False)
     return _now()
+
+
+def _generate(bundle: Path, style: str) -> None:
+    """What a generator leaves before anybody plays (its sounds are not needed here)."""
+    bundle.mkdir(parents=True, exist_ok=True)
+    tags = {"clip_id": bundle.name, "created_at": f"{DEMO_DAY}T12:00:00.000Z", "style": f"jazz {style}", "meter": "3/4"}
+    with Folder.open(bundle) as folder:
+        folder.write(TAGS_FILE, to_json_bytes(tags))
 
 
 def _tell(stage: Stage, bundle: Path, begin: float) -> None:
     """Say what appeared since the last look, and when."""
     pending = [stage.queue / "pending" / name for name in stage.waiting()]
+    origin = _origin(bundle)
     for path in (bundle / COACH_FILE, bundle / AI_FILE, bundle / QUEUED_FILE, *pending):
-        if path not in stage.seen and path.exists():
+        if path not in stage.seen and path.exists() and (path.name != AI_FILE or origin):
             stage.seen[path] = _now()
             document = parse_json_object(path.read_bytes())
             text = document.get("coach_hint") or document.get("coaching_tip") or document.get("exercise_hint")
             where = path.name if path.parent == bundle else f"pending/{path.name}"
+            where += f" ({origin})" if path.name == AI_FILE else ""
             stage.say(f"  {(_now() - begin) * 1000:7.1f} ms  {where:<34} {text}")
+
+
+def _origin(bundle: Path) -> str | None:
+    """Whether the bundle's AI tip came live or was prepared; None until its manifest says so."""
+    try:
+        entries = parse_json_object((bundle / MANIFEST_FILE).read_bytes())["artifacts"]
+    except FileNotFoundError:
+        return None
+    return next((str(entry["origin"]) for entry in entries if entry["artifact_id"] == "ai_coach"), None)
 
 
 async def _watch_the_expiry(stage: Stage) -> bool:
@@ -179,6 +219,8 @@ def _settings(stage: Stage, simulator: Simulator) -> Settings:
         queue_dir=stage.queue,
         bundle_roots=(stage.bundles,),
         spool_ttl_s=TTL_S,
+        daily_calls=1000,
+        daily_tokens=1_000_000,
         sweep_interval_s=0.5,
         give_up_after_s=LATE_WINDOW_S,
     )
@@ -191,6 +233,7 @@ def _switch(stage: Stage, *, on: bool) -> None:
 def _introduce(stage: Stage) -> None:
     stage.say("The life of a take: real performances, the real worker, the local simulator as the AI.")
     stage.say("The rule-based hint is there at once. The AI has 500 ms; what comes later waits for the next take.")
+    stage.say("So that it is in time, tips are prepared while the player plays.")
 
 
 def _conclude(stage: Stage, complete: bool) -> None:
@@ -225,9 +268,9 @@ def _development_spool() -> Path | None:
 
 def _clear(queue: Path) -> None:
     """An earlier demo's replies go; nothing else is touched."""
-    for folder in ("pending", "applied", "claimed", "context"):
-        for scene in SCENES:
-            for path in (queue / folder).glob(f"{scene.clip_id}*.json"):
+    for folder in ("pending", "applied", "claimed", "context", "prepared"):
+        for pattern in (*(f"{scene.clip_id}*.json" for scene in SCENES), "jazz-waltz__*.json"):
+            for path in (queue / folder).glob(pattern):
                 path.unlink()
     (queue / "control.json").unlink(missing_ok=True)
 

@@ -98,7 +98,7 @@ _FOCUS_OF: Final[Mapping[str, str]] = {
     "underrun": Focus.REALTIME_TUNING,
     "panic": Focus.REALTIME_SAFETY,
 }
-_OPENINGS: Final = ("", "In the next take: ", "For one round: ", "Before you go on: ", "Once more, and calmly: ")
+_OPENINGS: Final = ("", "In the next take, ", "This time, ", "Now ", "Calmly: ")
 
 
 def prepared_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
@@ -107,12 +107,16 @@ def prepared_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     opening = _OPENINGS[number % len(_OPENINGS)]
     insights = [line for line in lines.insights if all(slot in facts["slots"] for slot in _slots_in(line))]
     return {
-        "coaching_tip": opening + lines.tips[number % len(lines.tips)],
-        "timing_insight": opening + insights[number % len(insights)] if insights else None,
-        "exercise_hint": opening + lines.exercises[number % len(lines.exercises)],
+        "coaching_tip": _opened(opening, lines.tips[number % len(lines.tips)]),
+        "timing_insight": insights[number % len(insights)] if insights else None,
+        "exercise_hint": _opened(opening, lines.exercises[number % len(lines.exercises)]),
         "confidence": 0.8,
         "ai_groove_score": None,
     }
+
+
+def _opened(opening: str, line: str) -> str:
+    return opening + line[0].lower() + line[1:] if opening else line
 
 
 def _slots_in(line: str) -> list[str]:
