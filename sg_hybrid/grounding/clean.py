@@ -44,7 +44,8 @@ _HIDDEN: Final = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, hig
 _LEADS_AWAY: Final = re.compile(
     r"://|www\.|(?<![a-z])(?:javascript|data|mailto|vbscript|file|tel):\S|\][(\[]|</?[a-z!]"
     r"|(?<=[a-z0-9-])\.(?:com|net|org|io|ai|app|dev|info|biz|xyz|ru|cn|top|link|site|online|shop|ly|gg|tv)\b"
-    r"|(?<=[a-z0-9-])\.[a-z]{2,}/",
+    r"|(?<=[a-z0-9-])\.[a-z]{2,}/"
+    r"|\*\*|__|~~|`|&(?:#\w+|[a-z]+);|^(?:#{1,6}|[-*+>]) ",
 )
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”’)]*(?=\s|$)|[。！？]")
 

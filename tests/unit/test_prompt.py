@@ -25,6 +25,7 @@ from sg_coach.models import (
 )
 from sg_hybrid.ai_client.reply import usable_reply
 from sg_hybrid.errors import AiInvalid
+from sg_hybrid.grounding import clean_reply
 from sg_hybrid.models import MODEL_ID_PATTERN, AiAddendum, CoachRequest
 from sg_hybrid.prompt import (
     MAX_REPLY_CHARACTERS,
@@ -171,8 +172,9 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", lines("good.jsonl"), ids=lambda case: case["case"])
-def test_a_good_reply_is_read(case: dict[str, Any]) -> None:
-    reply = asdict(usable_reply(case["text"], model_id=MODEL_ID, facts=FACTS))
+def test_a_good_reply_is_read_and_cleaned(case: dict[str, Any]) -> None:
+    """What it says about the take is another matter: see the corpus of `grounding`."""
+    reply = asdict(clean_reply(parse_reply(case["text"], model_id=MODEL_ID)))
     assert reply == {"model_id": MODEL_ID, **case["expect"], "usage": None}
 
 

@@ -1,0 +1,128 @@
+"""Whether the numbers of a text stand in the facts, each with its unit. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from sg_hybrid.errors import AiRejected
+
+from .known import Known, rounds_to
+from .numbers import Mention, Unit, mentions
+from .numerals import has_number, readable
+from .shares import check_fractions, check_percent, pair_fits
+from .words import Words
+
+MAX_COUNT: Final = 8
+"""Largest count that needs no fact: bars to loop, times to repeat, notes to play."""
+_SHORTEST_LABEL: Final = 4
+_COUNTED: Final = ("grid", "bars", "late_events", "total_events", "score")
+"""Facts that are numbers without a unit."""
+
+
+def check_amounts(words: Words, known: Known) -> list[Mention]:
+    """Return the numbers of a text. Raises AiRejected if one of them does not stand in the facts."""
+    check_fractions(words, known)
+    if not has_number(words):
+        return []
+    text = readable(_without_label(words.text, known))
+    found = mentions(words if text is words.text else Words(text))
+    place = 0
+    while place < len(found):
+        place += _check_at(words, found, place, known)
+    return found
+
+
+def _without_label(text: str, known: Known) -> str:
+    """A program's name may hold digits (`blues_12bar`); they say nothing about the take."""
+    label = known.label
+    named = len(label) >= _SHORTEST_LABEL and label in text and any(map(str.isdecimal, label))
+    return text.replace(label, "it") if named else text
+
+
+def _check_at(words: Words, found: Sequence[Mention], place: int, known: Known) -> int:
+    """Check the number at `place`, or it and the next one if they are a pair; return how many were checked."""
+    one = found[place]
+    if place + 1 < len(found) and pair_fits(words, one, found[place + 1], known):
+        return 2
+    if one.unit is Unit.PERCENT:
+        check_percent(words, one, known)
+    elif not _FITS[one.unit](one, known):
+        raise AiRejected(f"a number that stands in no fact ({one.value:g} {one.unit})".replace(" )", ")"))
+    return 1
+
+
+def _fits_ms(one: Mention, known: Known) -> bool:
+    if one.sign:
+        return rounds_to(one.value, one.decimals, [ms for ms in known.beat_errors if ms * one.sign > 0])
+    return rounds_to(one.value, one.decimals, known.milliseconds, hedged=one.hedged)
+
+
+def _fits_bpm(one: Mention, known: Known) -> bool:
+    delta = [] if known.tempo_delta is None else [known.tempo_delta]
+    if one.sign:
+        return rounds_to(one.value, one.decimals, [bpm for bpm in delta if bpm * one.sign >= 0])
+    return rounds_to(one.value, one.decimals, known.numbers("bpm") + delta)
+
+
+def _fits_points(one: Mention, known: Known) -> bool:
+    if one.sign:
+        return rounds_to(
+            one.value, one.decimals, [trend for trend in known.numbers("score_trend") if trend * one.sign >= 0]
+        )
+    return rounds_to(one.value, one.decimals, known.numbers("score", "score_trend"), hedged=one.hedged)
+
+
+def _is_small(one: Mention) -> bool:
+    return one.whole and one.value <= MAX_COUNT and not one.sign
+
+
+def _fits_count(*names: str) -> Callable[[Mention, Known], bool]:
+    """A small count, or one of the named facts."""
+
+    def fits(one: Mention, known: Known) -> bool:
+        if one.sign or _is_small(one):
+            return not one.sign
+        return rounds_to(one.value, one.decimals, known.numbers(*names), hedged=one.hedged)
+
+    return fits
+
+
+def _fits_label(one: Mention, known: Known) -> bool:
+    return one.whole and 1 <= one.value <= max(MAX_COUNT, known.beats_in_a_bar)
+
+
+def _fits_bare(one: Mention, known: Known) -> bool:
+    if _is_small(one):
+        return True
+    if one.value < 1 and one.decimals > 0:
+        return _fits_ratio(one, known)
+    return not one.sign and rounds_to(one.value, one.decimals, known.numbers(*_COUNTED))
+
+
+def _fits_ratio(one: Mention, known: Known) -> bool:
+    """0.61 is 61 %; 0.02 may also be how much harder the next round is."""
+    difficulty = known.difficulty_delta or 0.0
+    deltas = [difficulty] if difficulty * (one.sign or difficulty) >= 0 else []
+    ratios = [] if one.sign else [percent / 100 for percent in known.numbers("notes_on_grid_pct", "clave_hit_pct")]
+    return rounds_to(one.value, one.decimals, ratios + deltas)
+
+
+_FITS: Final[Mapping[Unit, Callable[[Mention, Known], bool]]] = MappingProxyType(
+    {
+        Unit.NONE: _fits_bare,
+        Unit.MS: _fits_ms,
+        Unit.BPM: _fits_bpm,
+        Unit.POINTS: _fits_points,
+        Unit.EVENTS: _fits_count("late_events", "total_events"),
+        Unit.BARS: _fits_count("bars"),
+        Unit.BEATS: _fits_count(),
+        Unit.BEAT_LABEL: _fits_label,
+        Unit.BAR_LABEL: _fits_label,
+        Unit.ORDINAL: _fits_count(),
+        Unit.NOTE_VALUE: lambda _one, _known: True,
+        Unit.FRACTION: _fits_count(),
+        Unit.FOREIGN: lambda _one, _known: False,
+    }
+)

@@ -1,0 +1,140 @@
+"""Whether what a text says about the next round and about earlier takes agrees with what was decided. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sg_hybrid.errors import AiRejected
+
+from .known import Known
+from .words import Words, vocabulary
+
+_TEMPO: Final = r"(?:the |your |its |this )?(?:tempo|speed|pace|bpm|metronome|click)"
+_BY_BPM: Final = r"(?: by)? [\w.,-]+(?: \w+)? bpm"
+_FASTER: Final = re.compile(
+    r"\b(?:faster|quicker|accelerate\w*|speed(?:ing)?(?: \w+){0,2} up|pick(?:ing)?(?: \w+){0,2} up the (?:pace|speed)"
+    rf"|(?:rais|lift|increas|push|nudg|bump)(?:e|ing)? {_TEMPO}"
+    rf"|(?:bring|take|move|turn|set|crank|nudge|put|pull|go) {_TEMPO}(?: \w+)? (?:up|higher)"
+    rf"|{_TEMPO}(?: \w+)? (?:up|higher|rises|increases|climbs)|(?:higher|more|extra) (?:tempo|speed)"
+    r"|double[- ](?:time|tempo|speed)|up(?: a little)? in tempo"
+    rf"|(?:up|add|plus|gain){_BY_BPM}|bpm (?:more|up|higher))\b"
+)
+_SLOWER: Final = re.compile(
+    r"\b(?:slower|decelerate\w*|ease off"
+    r"|slow(?:ing)?(?: (?:it|this|that|things|them|the|your|a)(?: \w+)?)? down"
+    rf"|(?:lower|reduc|drop|decreas|cut|eas)(?:e|ing|ping|ting)? {_TEMPO}"
+    rf"|(?:bring|take|move|turn|set|put|pull|go|back) {_TEMPO}(?: \w+)? (?:down|lower|back|off)"
+    rf"|{_TEMPO}(?: \w+)? (?:down|lower|drops|falls|sinks)|(?:lower|less) (?:tempo|speed)"
+    r"|half[- ](?:time|tempo|speed)|half (?:the|that|your) (?:tempo|speed)"
+    rf"|(?:down|minus|lose|drop){_BY_BPM}|bpm (?:less|down|lower))\b"
+)
+_SAME: Final = re.compile(
+    rf"\b(?:same {_TEMPO}"
+    rf"|(?:keep|hold|leave|maintain) {_TEMPO}(?! (?:steady|even|up|down|in|from|moving))"
+    rf"|{_TEMPO} (?:is |stays |remains |stay |remain )?(?:unchanged|the same|as it is|where it is|constant)"
+    r"|stay (?:at|with) (?:this|the|that) (?:tempo|speed)|keep (?:this|that) tempo|no change (?:in|of) tempo)\b"
+)
+_DRIFT: Final = re.compile(
+    r"\b(?:you(?:'re| are| were|r (?:tempo|pace|speed|playing|time))?"
+    r"(?! (?:can|may|should|will|could|might|want|need|get)\b)(?: \w+){0,2}"
+    r" (?:speeds?|sped|speeding|slows?|slowed|slowing|accelerat\w+|wander\w*"
+    r"|drift(?:s|ed|ing)?(?! late| early| behind| ahead))"
+    r"|(?:the|your) (?:tempo|pace|speed|time|pulse)(?: \w+)?"
+    r" (?:sags?|sagged|rose|crept|creeps|drift\w*|dropped|fell|slow(?:s|ed)|sped|waver\w*|wander\w*))\b"
+)
+_NOT_MEANT: Final = re.compile(
+    r"(?:\bdon'?t|\bdo not|\bnot to|\bavoid|\bwithout|\bresist|\brather than|\binstead of|\bfrom|\bno)(?: \w+)? $"
+)
+_TEMPO_WORDS: Final = vocabulary(
+    """
+    tempo speed speeds sped speeding pace bpm metronome click faster quicker slower slow slows slowed slowing down
+    accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers wavered
+    sags sagged rose crept creeps dropped fell double half ease
+    """
+)
+
+_DENSER: Final = re.compile(r"\b(?:denser|busier|more notes|fuller|fill in more)\b")
+_SPARSER: Final = re.compile(r"\b(?:sparser|thinner|fewer notes)\b")
+_MORE_SYNCOPATED: Final = re.compile(r"\b(?:more|heavier|extra) syncopat\w+")
+_LESS_SYNCOPATED: Final = re.compile(r"\b(?:less|lighter|fewer|no) syncopat\w+")
+_HARDER: Final = re.compile(
+    r"\bdifficulty(?: \w+)? (?:up|higher|rises|grows)|\b(?:next (?:round|take)|it) (?:is|gets) harder"
+)
+_EASIER: Final = re.compile(
+    r"\bdifficulty(?: \w+)? (?:down|lower|falls|drops)|\b(?:next (?:round|take)|it) (?:is|gets) easier"
+)
+_LABELLED: Final = re.compile(r"\b(density|sync(?:opation)?)(?: is|:)? (sparse|medium|dense|straight|light|heavy)\b")
+_CHANGE_WORDS: Final = vocabulary(
+    """
+    denser busier more fuller sparser thinner fewer density difficulty harder easier sync syncopation syncopated
+    syncopations less lighter heavier extra
+    """
+)
+
+_BEFORE: Final = (
+    r"(?:last|before|your (?:last|earlier|previous|recent|other|first)|the (?:last|previous|first|earlier)"
+    r"|earlier|ever|previously)\b"
+)
+_AVERAGE: Final = r"your (?:recent |usual |earlier )?average"
+_BETTER: Final = re.compile(
+    r"\b(?:improvement|improved|improving|progress since|on the way (?:back )?up|moving forward|climb(?:ing|ed)"
+    r"|(?:a )?(?:clear |big |small |real )?step up|(?:getting|got|playing) (?:better|tighter|steadier|cleaner)"
+    rf"|(?:better|tighter|steadier|cleaner|closer|stronger|more \w+) than {_BEFORE}"
+    rf"|(?:above|over|beats?) {_AVERAGE}|up from {_BEFORE})"
+)
+_WORSE: Final = re.compile(
+    rf"\b(?:(?:worse|looser|weaker|less \w+|further) than {_BEFORE}|not (?:quite )?as \w+ as {_BEFORE}"
+    rf"|(?:under|below) {_AVERAGE}|(?:slipped|dropped|fell|fallen|gone) (?:back|from|below|under)"
+    r"|setback|regress\w+|step (?:back|down)\b(?! the))"
+)
+_TREND_WORDS: Final = vocabulary(
+    """
+    improvement improved improving better progress not step way forward climbing climbed than average from slipped
+    dropped fell fallen gone setback regressed
+    """
+)
+
+
+def check_changes(words: Words, known: Known) -> None:
+    """Raise AiRejected if a text contradicts what was decided, or the trend."""
+    if not _TEMPO_WORDS.isdisjoint(words.vocabulary):
+        _check_tempo(words.text, known)
+    if not _CHANGE_WORDS.isdisjoint(words.vocabulary):
+        _check_density(words.text, known)
+        _check_difficulty(words.text, known.difficulty_delta or 0.0)
+    if not _TREND_WORDS.isdisjoint(words.vocabulary):
+        _check_trend(words.text, known.number("score_trend") or 0.0)
+
+
+def _check_tempo(text: str, known: Known) -> None:
+    if _DRIFT.search(text):
+        raise AiRejected("a drift of the tempo, which is not measured")
+    delta = known.tempo_delta
+    for pattern, sign, name in ((_FASTER, 1, "faster"), (_SLOWER, -1, "slower"), (_SAME, 0, "the same tempo")):
+        claimed = any(not _NOT_MEANT.search(text, 0, found.start()) for found in pattern.finditer(text))
+        if claimed and (delta is None or (delta > 0) - (delta < 0) != sign):
+            raise AiRejected(f"{name}, and that is not what was decided")
+
+
+def _check_density(text: str, known: Known) -> None:
+    density, syncopation = known.next_round("density"), known.next_round("syncopation")
+    contradicted = (
+        (density in ("sparse", None) and _DENSER.search(text))
+        or (density in ("dense", None) and _SPARSER.search(text))
+        or (syncopation in ("straight", None) and _MORE_SYNCOPATED.search(text))
+        or (syncopation in ("heavy", None) and _LESS_SYNCOPATED.search(text))
+        or any(value != (density if name == "density" else syncopation) for name, value in _LABELLED.findall(text))
+    )
+    if contradicted:
+        raise AiRejected("another density or syncopation than was decided")
+
+
+def _check_difficulty(text: str, delta: float) -> None:
+    if (_HARDER.search(text) and delta <= 0) or (_EASIER.search(text) and delta >= 0):
+        raise AiRejected("another difficulty than was decided")
+
+
+def _check_trend(text: str, trend: float) -> None:
+    if (_BETTER.search(text) and trend <= 0) or (_WORSE.search(text) and trend >= 0):
+        raise AiRejected("a comparison with earlier takes that the trend does not show")
