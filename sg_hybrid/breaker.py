@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 MAX_PAUSE_S: Final = 600.0
@@ -17,10 +17,16 @@ MAX_PAUSE_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """How many failures in a row make a pause, and how long it lasts (s)."""
+    """How many failures in a row make a pause, and how long it lasts (s).
+
+    A service that worked within the last `alive_s` seconds is shaky and not away: it is left alone for
+    `short_pause_s` only. So an offline guitar spends nothing, and a bad evening still has tips.
+    """
 
     failures: int = 3
     pause_s: float = 60.0
+    short_pause_s: float = 2.0
+    alive_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Breaker:
     failures: int = 0
     paused_until: float | None = None
     probing: bool = False
+    worked_at: float | None = None
+    """When a call last worked, None if none has yet."""
 
 
 def admit(state: Breaker, now: float) -> tuple[Breaker, bool]:
@@ -38,23 +46,25 @@ def admit(state: Breaker, now: float) -> tuple[Breaker, bool]:
         return state, True
     if state.probing or now < state.paused_until:
         return state, False
-    return Breaker(state.failures, state.paused_until, probing=True), True
+    return replace(state, probing=True), True
 
 
-def succeeded() -> Breaker:
+def succeeded(now: float) -> Breaker:
     """Return the state after a call that worked."""
-    return Breaker()
+    return Breaker(worked_at=now)
 
 
 def failed(state: Breaker, now: float, limits: BreakerLimits, *, pause_s: float | None = None) -> Breaker:
     """Return the state after a call that failed. With `pause_s` (asked for, s) the pause begins at once."""
-    failures = state.failures + 1
+    failures = max(state.failures + 1, limits.failures if state.probing else 0)
+    state = replace(state, failures=failures, probing=False)
     if pause_s is not None:
-        return Breaker(failures, _later(state, now + min(max(pause_s, 0.0), MAX_PAUSE_S)))
-    if state.probing or failures >= limits.failures:
-        return Breaker(failures, _later(state, now + limits.pause_s))
-    return Breaker(failures, state.paused_until)
+        return _paused(state, now + min(max(pause_s, 0.0), MAX_PAUSE_S))
+    if state.failures >= limits.failures:
+        alive = state.worked_at is not None and now - state.worked_at <= limits.alive_s
+        return _paused(state, now + (limits.short_pause_s if alive else limits.pause_s))
+    return state
 
 
-def _later(state: Breaker, until: float) -> float:
-    return until if state.paused_until is None else max(until, state.paused_until)
+def _paused(state: Breaker, until: float) -> Breaker:
+    return replace(state, paused_until=until if state.paused_until is None else max(until, state.paused_until))

@@ -114,7 +114,7 @@ async def _watch_the_preparing(stage: Stage) -> bool:
     await anyio.to_thread.run_sync(_generate, bundle, "waltz")
     prepared = stage.queue / "prepared"
     with anyio.move_on_after(LATE_WINDOW_S):
-        await _until(lambda: len(list(prepared.glob("jazz-waltz__*.json"))) == len(TipClass), lambda: None, every=0.01)
+        await _until(lambda: len(list(prepared.glob("*.json"))) >= len(TipClass), lambda: None, every=0.01)
         tips = f"a tip for each of the {len(TipClass)} diagnoses, three calls at a time"
         stage.say(f"  {_now() - begin:7.1f} s   prepared/: {tips}")
         return True
@@ -269,7 +269,7 @@ def _development_spool() -> Path | None:
 def _clear(queue: Path) -> None:
     """An earlier demo's replies go; nothing else is touched."""
     for folder in ("pending", "applied", "claimed", "context", "prepared"):
-        for pattern in (*(f"{scene.clip_id}*.json" for scene in SCENES), "jazz-waltz__*.json"):
+        for pattern in (*(f"{scene.clip_id}*.json" for scene in SCENES), "jazz-waltz__*.json", "any__*.json"):
             for path in (queue / folder).glob(pattern):
                 path.unlink()
     (queue / "control.json").unlink(missing_ok=True)

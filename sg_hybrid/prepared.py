@@ -22,6 +22,9 @@ from .prompt import PREPARE_PROMPT_VERSION, program_label
 MAX_TEMPLATE: Final = 200
 """Longest prepared text, in characters; a filled one stays far below the 300 of the contract."""
 
+ANY: Final = "any"
+"""The program of a clip whose tags name none."""
+
 _SLOT: Final = re.compile(r"\{([a-z0-9_]+)\}")
 _PERCENT: Final = re.compile(r"\{[a-z_]+_pct\} ?(?:%|percent\b|per cent\b)")
 _NUMBER_WORDS: Final = re.compile(
@@ -131,16 +134,17 @@ def clip_from(tags: Mapping[str, Any]) -> Clip:
     style = program_label(style) if isinstance(style, str) else ""
     tempo, meter = tags.get("tempo_bpm"), tags.get("meter")
     return Clip(
-        program=program_label(program) if isinstance(program, str) else style or "any",
-        style=style or "any",
+        program=program_label(program) if isinstance(program, str) else style or ANY,
+        style=style or ANY,
         meter=meter if isinstance(meter, str) and re.fullmatch(r"\d{1,2}/\d{1,2}", meter) else "4/4",
         tempo_bpm=float(tempo) if isinstance(tempo, int | float) and 20 <= tempo <= 400 else None,
     )
 
 
 def key_for(clip: Clip, tip_class: TipClass, model: str) -> TipKey:
-    """Return the key of a clip's tip."""
-    return TipKey(clip.program, tip_class, PREPARE_PROMPT_VERSION, model)
+    """Return the key of a clip's tip. What is said about the set-up is the same for every program."""
+    program = ANY if tip_class in (TipClass.UNDERRUN_WARN, TipClass.PANIC_WARN) else clip.program
+    return TipKey(program, tip_class, PREPARE_PROMPT_VERSION, model)
 
 
 def prepare_request(clip: Clip, tip_class: TipClass) -> CoachRequest:

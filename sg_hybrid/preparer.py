@@ -1,7 +1,7 @@
 """Asks for tips while the player plays: for each clip that appears, one for each class that has none yet.
 
-Up to three calls at a time; texts that were used are replaced. A call that fails is not repeated here: the next clip
-asks again. With the AI off, without a key, or over the day's limit nobody is asked.
+Up to three calls at a time; texts that were used are replaced. A call that fails is repeated a few times; after that
+the next clip asks again. With the AI off, without a key, or over the day's limit nobody is asked.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ CALLS_AT_ONCE: Final = 3
 MAX_WAITING: Final = 64
 """Clips whose tips are still to be asked for; of more, the oldest are dropped (their takes have the live race)."""
 
-CALL_LIMIT_S: Final = 10.0
+CALL_LIMIT_S: Final = 4.0
 """A call that takes longer is given up: its place is wanted by the next."""
+
+RETRY_PAUSES_S: Final = (1.0, 2.0, 4.0, 0.0)
+"""After each call that gave no tip; then the next clip asks again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -150,23 +153,32 @@ class Preparer:
         return wanted
 
     async def _ask(self, clip: Clip, key: TipKey, limiter: anyio.CapacityLimiter) -> None:
+        """Ask for one class, a few times if need be; the place among the calls is free while this waits."""
         try:
-            async with limiter:
-                if self._gate.state().may_ask:
-                    with anyio.move_on_after(CALL_LIMIT_S):
-                        await self._prepare(clip, key)
+            for pause in RETRY_PAUSES_S:
+                async with limiter:
+                    if not self._gate.state().may_ask or await self._prepared(clip, key):
+                        return
+                await anyio.sleep(pause)
         finally:
             self._asking.discard(key)
 
-    async def _prepare(self, clip: Clip, key: TipKey) -> None:
+    async def _prepared(self, clip: Clip, key: TipKey) -> bool:
+        """Make one call; return whether its tip is kept."""
+        reason = f"no reply within {CALL_LIMIT_S:g} s"
         try:
-            reply = await self._coach.ask(prepare_request(clip, key.tip_class))
-            await self._bank.put(tip_from(reply, key, utc_text(self._clock.now())))
+            with anyio.move_on_after(CALL_LIMIT_S):
+                reply = await self._coach.ask(prepare_request(clip, key.tip_class))
+                await self._bank.put(tip_from(reply, key, utc_text(self._clock.now())))
+                _log.debug("tip_prepared", program=clip.program, tip_class=str(key.tip_class))
+                return True
         except AiError as error:
-            _log.info("tip_not_prepared", program=clip.program, tip_class=str(key.tip_class), reason=str(error))
+            reason = str(error)
         except (OSError, CoachError) as error:
             _log.warning("prepared_tip_not_stored", tip_class=str(key.tip_class), error=str(error))
+            return True
         except Exception:  # noqa: BLE001 - whatever a provider does, the others are still asked
-            _log.exception("tip_not_prepared", tip_class=str(key.tip_class))
-        else:
-            _log.debug("tip_prepared", program=clip.program, tip_class=str(key.tip_class))
+            _log.exception("tip_not_prepared", program=clip.program, tip_class=str(key.tip_class))
+            return False
+        _log.info("tip_not_prepared", program=clip.program, tip_class=str(key.tip_class), reason=reason)
+        return False

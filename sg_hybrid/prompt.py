@@ -43,20 +43,27 @@ def system_prompt(purpose: Literal["live", "prepare"] = "live") -> str:
     return _SYSTEM[purpose]
 
 
-def reply_schema() -> dict[str, Any]:
+def reply_schema(purpose: Literal["live", "prepare"] = "live") -> dict[str, Any]:
     """Return the JSON Schema of a reply, in the subset that structured outputs accept (no bounds, null by anyOf).
 
-    All fields are required and generated in this order: the tip first, so that it is there early.
+    All fields are required and generated in this order: the tip first, so that it is there early. A call that
+    prepares asks for the texts alone: there is nothing to be sure of yet, and every token costs.
     """
+    if purpose == "prepare":
+        return _object({name: {"type": "string"} for name in _REPLY_FIELDS[:3]})
     kinds = ("string", "string", "string", "number", "number")
     properties = {
         name: {"anyOf": [{"type": kind}, {"type": "null"}]} for name, kind in zip(_REPLY_FIELDS, kinds, strict=True)
     }
     properties["coaching_tip"] = {"type": "string"}  # type: ignore[dict-item]  # a tip is the point of the call
+    return _object(properties)
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": list(_REPLY_FIELDS),
+        "required": list(properties),
         "additionalProperties": False,
     }
 
@@ -78,7 +85,7 @@ def message_parameters(request: CoachRequest, *, model: str, max_tokens: int) ->
         "system": [system],
         "messages": [{"role": "user", "content": to_compact_json(request.facts)}],
         "thinking": {"type": "disabled"},
-        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": reply_schema()}},
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": reply_schema(request.purpose)}},
     }
 
 

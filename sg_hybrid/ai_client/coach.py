@@ -108,7 +108,7 @@ class RemoteCoach:
         try:
             reply = await self._bounded(call)
         except AiRejected as error:  # the words were refused; the service works
-            call.outcome, call.reason, self._breaker = error.kind, str(error), succeeded()
+            call.outcome, call.reason, self._breaker = error.kind, str(error), succeeded(anyio.current_time())
             raise
         except AiError as error:
             call.outcome, call.reason = error.kind, str(error)
@@ -118,7 +118,7 @@ class RemoteCoach:
             self._failed(None)
             raise
         else:
-            call.outcome, call.model_id, self._breaker = "ok", reply.model_id, succeeded()
+            call.outcome, call.model_id, self._breaker = "ok", reply.model_id, succeeded(anyio.current_time())
             return replace(reply, usage=call.notes.usage)
         finally:
             self._log("ai_call", **call.fields(anyio.current_time()))

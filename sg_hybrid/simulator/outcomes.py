@@ -125,8 +125,7 @@ class Profile:
 _PUBLISHED: Final = Profile(0.63, 85.0)
 _FAULTS: Final = (
     *(Outcome(fault=fault, cut_at=700) for fault in Fault if fault is not Fault.STATUS),
-    *(error(status) for status in (401, 404, 429, 500, 503, 529)),
-    error(429, "60"),
+    *(error(status) for status in (429, 500, 503, 529)),
 )
 PROFILES: Final[Mapping[ProfileName, Profile]] = {
     "published": _PUBLISHED,

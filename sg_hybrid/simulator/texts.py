@@ -108,10 +108,10 @@ def prepared_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     insights = [line for line in lines.insights if all(slot in facts["slots"] for slot in _slots_in(line))]
     return {
         "coaching_tip": _opened(opening, lines.tips[number % len(lines.tips)]),
-        "timing_insight": insights[number % len(insights)] if insights else None,
+        "timing_insight": insights[number % len(insights)]
+        if insights
+        else _opened("Now ", lines.tips[number % len(lines.tips) - 1]),
         "exercise_hint": _opened(opening, lines.exercises[number % len(lines.exercises)]),
-        "confidence": 0.8,
-        "ai_groove_score": None,
     }
 
 

@@ -23,7 +23,7 @@ def test_two_failures_change_nothing_and_the_third_pauses() -> None:
 
 
 def test_a_success_forgets_earlier_failures() -> None:
-    assert succeeded() == Breaker()
+    assert succeeded(5.0) == Breaker(worked_at=5.0)
 
 
 def test_after_the_pause_one_probe_goes_through() -> None:
@@ -39,7 +39,7 @@ def test_a_failed_probe_pauses_again_and_a_good_one_ends_it() -> None:
     again = failed(probing, 65.0, LIMITS)
     assert not admit(again, 124.9)[1]
     assert admit(again, 125.0)[1]
-    assert admit(succeeded(), 65.0) == (Breaker(), True)
+    assert admit(succeeded(65.0), 65.0)[1]
 
 
 def test_a_pause_that_is_asked_for_begins_at_once_and_is_bounded() -> None:
@@ -65,3 +65,13 @@ def test_between_two_answers_never_more_than_one_call_passes_while_the_service_f
         assert open_probes <= 1
         if answers and open_probes:
             state, open_probes = failed(state, now, LIMITS), 0
+
+
+def test_a_service_that_worked_a_moment_ago_is_left_alone_for_a_moment_only() -> None:
+    state = succeeded(0.0)
+    for now in (10.0, 20.0, 30.0):
+        state = failed(state, now, LIMITS)
+    assert state.paused_until == 32.0
+    probing, admitted = admit(state, 32.0)
+    assert admitted
+    assert failed(probing, 61.0, LIMITS).paused_until == 121.0, "a minute without any success: it is away"

@@ -164,7 +164,8 @@ async def test_a_failing_ai_is_asked_again_with_the_next_clip() -> None:
     desk = Desk(coach=SlowCoach(fail=True))
     async with desk.preparer() as preparer:
         preparer.bundle_appeared(Path("b"))
-        await anyio.sleep(5)
+        await anyio.sleep(60)
+        assert len(desk.coach.asked) == 4 * 9, "a few times, and then no more"
         desk.coach.fail = False
         preparer.bundle_appeared(Path("c"))
         await anyio.sleep(5)
