@@ -74,7 +74,8 @@ class BundleView:
 def read_bundle(bundle: Path) -> BundleView:
     """Return what the bundle in the folder `bundle` says.
 
-    Raises FileNotFoundError if there is no such folder, BundleRefused if `clip.error.json` says why there is no coaching, InvalidInput (naming
+    Raises FileNotFoundError if there is no such folder, BundleRefused if `clip.error.json` says why there is no
+    coaching, InvalidInput (naming
     file and field) if there is no coaching that can be read, UnsafePath, OSError.
     """
     with Folder.open(bundle) as folder:

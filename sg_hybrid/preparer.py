@@ -40,7 +40,7 @@ MAX_WAITING: Final = 64
 CALL_LIMIT_S: Final = 4.0
 """A call that takes longer is given up: its place is wanted by the next."""
 
-RETRY_PAUSES_S: Final = (1.0, 2.0, 4.0, 0.0)
+RETRY_PAUSES_S: Final = (0.5, 2.0, 4.0, 0.0)
 """After each call that gave no tip; then the next clip asks again."""
 
 _log = structlog.get_logger(__name__)
@@ -99,11 +99,14 @@ class Preparer:
         self._clips: deque[Clip] = deque(maxlen=MAX_WAITING)
         self._news = anyio.Event()
         self._asking: set[TipKey] = set()
+        self._latest = TipClass.TIMING_WARN
+        """The diagnosis of the last take: the next one is likely to be the same."""
 
     def take(self, coached: Coached, latency_ms: int) -> AiAddendum | None:
         """See ports.Tips. New texts are asked for when few are left."""
         if not self._enabled:
             return None
+        self._latest = class_of(coached.evaluation)
         self._want(clip_from(coached.take.tags))
         tip = self._bank.take(self._key(coached))
         if tip is None:
@@ -147,7 +150,8 @@ class Preparer:
             _log.warning("prepared_tips_not_saved", error=str(error))
 
     def _wanted(self, clip: Clip) -> list[TipKey]:
-        keys = (key_for(clip, tip_class, self._model) for tip_class in TipClass)
+        likely_first = sorted(TipClass, key=lambda tip_class: tip_class is not self._latest)
+        keys = (key_for(clip, tip_class, self._model) for tip_class in likely_first)
         wanted = [key for key in self._bank.wanted(keys) if key not in self._asking]
         self._asking.update(wanted)
         return wanted

@@ -63,7 +63,8 @@ class Place:
         return bundle
 
     def pending(self) -> dict[str, Any]:
-        return {path.name: json.loads(path.read_bytes()) for path in (self.queue / "pending").iterdir()}
+        """What `ls pending/` shows; temporaries begin with a dot."""
+        return {path.name: json.loads(path.read_bytes()) for path in (self.queue / "pending").glob("[!.]*")}
 
 
 @pytest.fixture
