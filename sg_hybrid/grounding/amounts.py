@@ -17,8 +17,6 @@ from .words import Words
 MAX_COUNT: Final = 8
 """Largest count that needs no fact: bars to loop, times to repeat, notes to play."""
 _SHORTEST_LABEL: Final = 4
-_COUNTED: Final = ("grid", "bars", "late_events", "total_events", "score")
-"""Facts that are numbers without a unit."""
 
 
 def check_amounts(words: Words, known: Known) -> list[Mention]:
@@ -94,11 +92,7 @@ def _fits_label(one: Mention, known: Known) -> bool:
 
 
 def _fits_bare(one: Mention, known: Known) -> bool:
-    if _is_small(one):
-        return True
-    if one.value < 1 and one.decimals > 0:
-        return _fits_ratio(one, known)
-    return not one.sign and rounds_to(one.value, one.decimals, known.numbers(*_COUNTED))
+    return _is_small(one) or (one.value < 1 and one.decimals > 0 and _fits_ratio(one, known))
 
 
 def _fits_ratio(one: Mention, known: Known) -> bool:
@@ -117,6 +111,7 @@ _FITS: Final[Mapping[Unit, Callable[[Mention, Known], bool]]] = MappingProxyType
         Unit.POINTS: _fits_points,
         Unit.EVENTS: _fits_count("late_events", "total_events"),
         Unit.BARS: _fits_count("bars"),
+        Unit.DIVISIONS: _fits_count("grid"),
         Unit.BEATS: _fits_count(),
         Unit.BEAT_LABEL: _fits_label,
         Unit.BAR_LABEL: _fits_label,

@@ -56,14 +56,22 @@ def clean_text(text: str, *, limit: int = MAX_TEXT) -> str | None:
     None if it is blank. Raises AiRejected if it holds hidden characters, a link or markup, or if it is too long and has
     no sentence end to be cut at.
     """
-    hidden = _HIDDEN.search(text)
+    hidden = _hidden_in(text)
     if hidden:
-        raise AiRejected(f"a hidden or control character (U+{ord(hidden.group()):04X})")
+        raise AiRejected(f"a hidden or control character (U+{ord(hidden):04X})")
     tidy = " ".join(unicodedata.normalize("NFC", text).split())
     seen = tidy if tidy.isascii() else unicodedata.normalize("NFKC", tidy)  # a full-width link is a link
     if _LEADS_AWAY.search(seen.lower()):
         raise AiRejected("a link or markup")
     return _cut(tidy, limit) or None
+
+
+def _hidden_in(text: str) -> str | None:
+    """Return the first hidden character: of the table, or one that this Python's Unicode calls a format character."""
+    found = _HIDDEN.search(text)
+    if found:
+        return found.group()
+    return None if text.isascii() else next((one for one in text if unicodedata.category(one) == "Cf"), None)
 
 
 def _cut(text: str, limit: int) -> str:

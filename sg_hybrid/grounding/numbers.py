@@ -25,6 +25,8 @@ class Unit(StrEnum):
     POINTS = "points"
     EVENTS = "notes"
     BARS = "bars"
+    DIVISIONS = "divisions"
+    """`a grid of 16`"""
     BEATS = "beats"
     BEAT_LABEL = "beat"
     """`beat 3`"""
@@ -60,7 +62,7 @@ class Mention:
 
 
 _BARS: Final = vocabulary("bar bars measure measures")
-_NOTES: Final = vocabulary(
+NOTES: Final = vocabulary(
     "note notes event events stroke strokes hit hits onset onsets attack attacks chord chords pluck plucks strum strums"
 )
 _UNITS: Final = {
@@ -72,6 +74,7 @@ _UNITS: Final = {
     **dict.fromkeys(("st", "nd", "rd", "th", "ths"), Unit.ORDINAL),
     **dict.fromkeys(("third", "thirds", "quarter", "quarters", "fifth", "fifths", "tenth", "tenths"), Unit.FRACTION),
     **dict.fromkeys(("half", "halves"), Unit.FRACTION),
+    **dict.fromkeys(("grid", "divisions"), Unit.DIVISIONS),
     "bpm": Unit.BPM,
     **dict.fromkeys(
         vocabulary(
@@ -84,11 +87,14 @@ _UNITS: Final = {
         Unit.FOREIGN,
     ),
 }
+_CAME: Final = vocabulary("came come were are late early")
+"""After a bare number: notes are counted (`37 came late`)."""
 _SECONDS: Final = frozenset({"s", "sec", "secs", "second", "seconds"})
 _LABELS: Final = {"beat": Unit.BEAT_LABEL, "beats": Unit.BEAT_LABEL, "bar": Unit.BAR_LABEL, "measure": Unit.BAR_LABEL}
 _KEYWORDS: Final = {
     **dict.fromkeys(("tempo", "metronome", "click", "bpm", "speed", "pace"), Unit.BPM),
     **dict.fromkeys(("score", "scored", "scores"), Unit.POINTS),
+    "grid": Unit.DIVISIONS,
 }
 _LINKS: Final = frozenset({"to", "at", "of", "is", "was", "=", ":", "around", "about", "near", "a"})
 _JOINTS: Final = frozenset({"-", "to", "and", "or", "/", ",", "until", "till", "through", "by"})
@@ -152,15 +158,17 @@ def _unit_after(words: Sequence[str], end: int) -> tuple[Unit, int]:
         return Unit.BPM, index + 3
     if first in _SECONDS:
         return Unit.MS, index + 1
+    if first == "of" and _at(words, index + 1) == "them":
+        return Unit.EVENTS, end
     if first in _UNITS:
         return _UNITS[first], index + 1
-    return _noun_after(words[index : index + 3]), end
+    return (Unit.EVENTS if first in _CAME else _noun_after(words[index : index + 3])), end
 
 
 def _noun_after(after: Sequence[str]) -> Unit:
     """Return the unit of a noun that follows within three words (`four easy bars`)."""
     for word in after:
-        if word in _NOTES:
+        if word in NOTES:
             return Unit.EVENTS
         if word in _BARS:
             return Unit.BARS
@@ -196,7 +204,7 @@ def _with_label_of_last(words: Sequence[str], last: Mention, one: Mention) -> Me
         return one
     after = _at(words, one.end)
     understood = after in _BEAT_UNDERSTOOD or not after.isalnum()
-    listed = one.unit is Unit.NONE and _is_joint(words[last.end : one.start])
+    listed = one.unit in (Unit.NONE, Unit.EVENTS) and _is_joint(words[last.end : one.start])
     return replace(one, unit=last.unit) if listed or (one.unit is Unit.ORDINAL and understood) else one
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import dropwhile
 from typing import Final
 
 from sg_hybrid.errors import AiRejected
 
 from .known import Known, rounds_to
-from .numbers import Mention, Unit
+from .numbers import NOTES, Mention, Unit
 from .words import Words, vocabulary
 
 _SUBJECTS: Final = {"clave": "clave_hit_pct", "grid": "notes_on_grid_pct"}
@@ -26,6 +27,8 @@ _PAIRED: Final = frozenset(
         *(("out", "of", "your"), ("out", "of", "the"), ("in",), ("from",)),
     }
 )
+_COUNTED: Final = (Unit.NONE, Unit.EVENTS)
+_COUNTED_WORDS: Final = NOTES | {"late"}
 _WHOLE: Final = 100
 _ABOUT: Final = 5.0
 """How far a share in words may be from the percentage that it stands for."""
@@ -63,7 +66,7 @@ def pair_fits(words: Words, one: Mention, whole: Mention, known: Known) -> bool:
 
     Raises AiRejected for a share that is none.
     """
-    between = tuple(words.words[one.end : whole.start])
+    between = tuple(dropwhile(_COUNTED_WORDS.__contains__, words.words[one.end : whole.start]))
     if between not in _PAIRED:
         return False
     if between == ("/",) and _is_meter(one, whole, known):
@@ -76,9 +79,6 @@ def pair_fits(words: Words, one: Mention, whole: Mention, known: Known) -> bool:
     if between == ("/",) or (between[0] in ("out", "in") and one.unit is Unit.NONE and whole.unit in _COUNTED):
         return _or_refused(_is_near(words, one, whole, known), one, whole)
     return False
-
-
-_COUNTED: Final = (Unit.NONE, Unit.EVENTS)
 
 
 def _is_meter(one: Mention, whole: Mention, known: Known) -> bool:
