@@ -246,7 +246,7 @@ class _Call:
             "clip": self.request.clip_id,
             "outcome": self.outcome,
             "reason": self.reason,
-            "model_id": self.model_id,
+            "model_id": self.model_id or self._asked(),
             "attempts": self.attempts,
             "total_ms": _milliseconds(now - self.started),
             "reused_connection": self.notes.reused_connection,
@@ -256,6 +256,10 @@ class _Call:
             **self.notes.counts,
         }
         return {name: value for name, value in known.items() if value is not None} | self._cost()
+
+    def _asked(self) -> str | None:
+        """Who answered, if nothing usable came."""
+        return model_id(self.config.provider, self.notes.model) if self.notes.model else None
 
     def _cost(self) -> dict[str, object]:
         usage = self.notes.usage

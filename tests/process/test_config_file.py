@@ -89,9 +89,10 @@ def test_bytes_that_are_not_utf8(home: Path) -> None:
         read(home)
 
 
-def test_key_in_a_file_that_others_can_read_is_refused(home: Path) -> None:
-    path = config(home, 'anthropic_api_key = "sk-secret"')
-    assert read(home).anthropic_api_key is not None
+@pytest.mark.parametrize("name", ["anthropic_api_key", "cloud_token"])
+def test_key_in_a_file_that_others_can_read_is_refused(home: Path, name: str) -> None:
+    path = config(home, f'{name} = "sk-secret"')
+    assert read(home).secrets == ["sk-secret"]
     path.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600") as caught:
         read(home)

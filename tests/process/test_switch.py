@@ -82,6 +82,21 @@ def test_missing_key_is_told_apart_from_off(queue: Path) -> None:
     assert "key" not in off.why
 
 
+def test_a_companion_service_needs_its_address_and_its_token(queue: Path) -> None:
+    environ = {
+        "AI_COACH_ENABLED": "true",
+        "AI_COACH_PROVIDER": "cloud",
+        "ANTHROPIC_API_KEY": "sk-key",
+        "SG_COACH_QUEUE_DIR": str(queue),
+        "SG_BUNDLE_ROOTS": str(queue.parent / "bundles"),
+    }
+    state = Switch(queue, Settings.from_env(environ)).state()
+    assert not state.key_present
+    assert state.why.endswith("No key: set AI_COACH_URL and AI_COACH_TOKEN.")
+    whole = environ | {"AI_COACH_URL": "https://coach.example", "AI_COACH_TOKEN": "t"}
+    assert Switch(queue, Settings.from_env(whole)).state().key_present
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

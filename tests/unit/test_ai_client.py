@@ -26,11 +26,12 @@ from sg_hybrid.errors import (
     AiInvalid,
     AiPaused,
     AiRefused,
+    AiRejected,
     AiTimeout,
     AiUnreachable,
     ConfigError,
 )
-from sg_hybrid.models import CoachRequest
+from sg_hybrid.models import AiReply, CoachRequest, Usage
 from sg_hybrid.ports import AiCoach
 from sg_hybrid.simulator.outcomes import Call, Fault, Outcome
 from sg_hybrid.simulator.wire import Answer, error_body, stream_of
@@ -201,6 +202,123 @@ async def test_the_end_of_the_body_is_waited_for_but_not_for_long() -> None:
 async def test_a_break_after_the_last_event_loses_nothing() -> None:
     coach, _ = await a_coach(stream(*pieces(), httpx2.ReadError("gone")))
     assert (await coach.ask(REQUEST)).says_something
+
+
+# The tip ahead of the reply
+
+
+def in_time(text: str, pause_s: float = 0.125, **outcome: Any) -> Handler:
+    """Return a step that streams a reply of this text, with a pause before each piece of it."""
+    head, ping, begin, *deltas, end, stop_reason, stop = pieces(Outcome(text=text, **outcome))
+    paced = [part for delta in deltas for part in (pause_s, delta)]
+    return stream(head, ping, begin, *paced, end, stop_reason, stop)
+
+
+async def asked_early(coach: RemoteCoach) -> tuple[list[tuple[float, AiReply]], AiReply | AiError]:
+    """Ask; return when which tips were handed out, and how the call ended."""
+    tips: list[tuple[float, AiReply]] = []
+    began = anyio.current_time()
+    try:
+        ended: AiReply | AiError = await coach.ask(
+            REQUEST, on_tip=lambda tip: tips.append((round(anyio.current_time() - began, 3), tip))
+        )
+    except AiError as error:
+        ended = error
+    return tips, ended
+
+
+async def test_the_tip_is_handed_out_as_soon_as_its_string_is_closed() -> None:
+    coach, _ = await a_coach(in_time('{"coaching_tip": "Clap the clave.", "confidence": 0.5, "timing_insight": null}'))
+    tips, reply = await asked_early(coach)
+    who = "anthropic:claude-haiku-4-5@20251001"
+    assert tips == [(0.375, AiReply(who, coaching_tip="Clap the clave."))]  # 36 characters have come
+    assert isinstance(reply, AiReply)
+    assert (reply.coaching_tip, reply.confidence) == ("Clap the clave.", 0.5)
+
+
+async def test_a_plain_call_asks_for_no_tip() -> None:
+    coach, _ = await a_coach(in_time('{"coaching_tip": "Clap the clave."}'))
+    assert (await coach.ask(REQUEST)).coaching_tip == "Clap the clave."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"coaching_tip": "90 percent of your strokes met the clave.", "confidence": 1}',
+        '{"coaching_tip": "\\u001b[31mClap the clave.", "confidence": 1}',
+        '{"coaching_tip": "", "confidence": 1}',
+        '{"coaching_tip": null, "timing_insight": "Clap the clave.", "confidence": 1}',
+        '{"coaching_tip": 5, "confidence": 1}',
+    ],
+)
+async def test_a_tip_that_may_not_be_shown_is_not_handed_out(text: str) -> None:
+    coach, _ = await a_coach(in_time(text))
+    tips, _ = await asked_early(coach)
+    assert tips == []
+
+
+async def test_a_draft_in_a_reasoning_block_is_no_tip() -> None:
+    draft = '<think>{"coaching_tip": "Clap the bar."}</think>{"coaching_tip": "Clap the clave."}'
+    coach, _ = await a_coach(in_time(draft))
+    tips, reply = await asked_early(coach)
+    assert [tip.coaching_tip for _, tip in tips] == ["Clap the clave."]
+    assert isinstance(reply, AiReply)
+
+
+async def test_a_tip_that_is_out_stays_out_when_the_rest_of_the_reply_is_refused() -> None:
+    text = '{"coaching_tip": "Clap the clave.", "timing_insight": "You rush by 12 ms.", "confidence": 1}'
+    coach, _ = await a_coach(in_time(text))
+    tips, ended = await asked_early(coach)
+    assert len(tips) == 1
+    assert isinstance(ended, AiRejected)
+    assert "timing_insight" in str(ended)
+
+
+async def test_nothing_is_asked_again_once_a_tip_is_out() -> None:
+    whole = pieces(Outcome(text='{"coaching_tip": "Clap the clave.", "timing_insight": "Listen."}'))
+    overloaded = pieces(Outcome(fault=Fault.ERROR_EVENT))[-1]
+    coach, service = await a_coach(stream(*whole[:6], overloaded), good())
+    tips, ended = await asked_early(coach)
+    assert len(tips) == 1
+    assert isinstance(ended, AiBusy)
+    assert len(service.times) == 1
+
+
+async def test_a_tip_comes_once_although_the_first_attempt_failed() -> None:
+    coach, service = await a_coach(status(529), good())
+    tips, reply = await asked_early(coach)
+    assert len(tips) == 1
+    assert isinstance(reply, AiReply)
+    assert len(service.times) == 2
+
+
+# What it cost
+
+
+async def test_tokens_are_told_with_the_reply_and_for_each_answer() -> None:
+    spent: list[tuple[str, Usage]] = []
+    service = Service([status(529), stream(*pieces(Outcome(fault=Fault.REFUSAL))), good()])
+    coach = await create_coach(
+        a_config(),
+        log=Log(),
+        limits=NEVER_PAUSES,
+        transport=service,
+        spent=lambda model, usage: spent.append((model, usage)),
+    )
+    assert isinstance(await failure_of(coach), AiInvalid)
+    reply = await coach.ask(REQUEST)
+    assert reply.usage is not None
+    assert reply.usage.output_tokens > 10
+    assert [model for model, _ in spent] == ["claude-haiku-4-5-20251001"] * 2  # a 529 costs nothing
+    assert spent[1][1] == reply.usage
+
+
+async def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
+    log = Log()
+    coach, _ = await a_coach(stream(*pieces(model="llama-3")), log=log)
+    await coach.ask(REQUEST)
+    (event,) = log.named("ai_call")
+    assert event["cost_usd"] is None
 
 
 # Errors in their many coats
@@ -446,6 +564,16 @@ async def test_a_refusal_and_a_pause_asked_for_are_respected_at_once(step: Step,
     assert isinstance(await failure_of(coach), AiPaused)
     await anyio.sleep(0.01)
     assert (await coach.ask(REQUEST)).says_something
+
+
+async def test_words_that_are_refused_do_not_count_as_a_failure_of_the_service() -> None:
+    log = Log()
+    wrong = stream(*pieces(Outcome(text='{"coaching_tip": "Play at 300 BPM."}')))
+    coach, _ = await a_coach(wrong, good(), log=log, limits=BreakerLimits(failures=1))
+    assert isinstance(await failure_of(coach), AiRejected)
+    assert (await coach.ask(REQUEST)).says_something
+    assert [event["outcome"] for event in log.named("ai_call")] == ["rejected", "ok"]
+    assert log.named("ai_paused") == []
 
 
 async def test_a_cancelled_call_counts_as_failed_and_stays_cancelled() -> None:

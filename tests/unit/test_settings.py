@@ -41,6 +41,31 @@ def test_defaults() -> None:
     assert settings.bundle_roots == (Path("/home/player/Downloads/sg-bundles"),)
 
 
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({}, ("ANTHROPIC_API_KEY",)),
+        ({"ANTHROPIC_API_KEY": "sk-x"}, ()),
+        ({"AI_COACH_PROVIDER": "cloud"}, ("AI_COACH_URL", "AI_COACH_TOKEN")),
+        ({"AI_COACH_PROVIDER": "cloud", "ANTHROPIC_API_KEY": "sk-x"}, ("AI_COACH_URL", "AI_COACH_TOKEN")),
+        ({"AI_COACH_PROVIDER": " Cloud ", "AI_COACH_URL": "https://coach.example"}, ("AI_COACH_TOKEN",)),
+        ({"AI_COACH_PROVIDER": "cloud", "AI_COACH_URL": "https://coach.example", "AI_COACH_TOKEN": "t"}, ()),
+    ],
+)
+def test_each_provider_needs_its_own_credentials(environ: dict[str, str], missing: tuple[str, ...]) -> None:
+    assert read(**environ).missing_credentials == missing
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("AI_COACH_PROVIDER", "openai"), ("AI_COACH_URL", "coach.example"), ("AI_COACH_URL", "ftp://x")],
+)
+def test_a_provider_or_address_that_cannot_be_is_refused(variable: str, value: str) -> None:
+    message = refusal(**{variable: value})
+    assert variable in message
+    assert value in message
+
+
 def test_the_table_in_the_docstring_is_the_truth() -> None:
     rows = re.findall(r"^    (\w+) +([A-Z][A-Z_]+) +(\S.*)$", module.__doc__ or "", re.MULTILINE)
     shown = [(row.field, row.variable, row.value.replace(HOME["HOME"], "~")) for row in describe(read())]
@@ -150,6 +175,13 @@ def test_home_is_not_needed_where_nothing_stands_in_it() -> None:
 def test_missing_home_is_named_with_the_way_out(environ: dict[str, str], variable: str) -> None:
     with pytest.raises(ConfigError, match=f"HOME is not set, and .* needs it; set HOME, or {variable} to a folder"):
         Settings.from_env(environ)
+
+
+def test_token_of_a_companion_service_is_never_shown() -> None:
+    settings = read(AI_COACH_TOKEN="very-secret-token", ANTHROPIC_API_KEY="sk-ant-very-secret")
+    assert settings.secrets == ["sk-ant-very-secret", "very-secret-token"]
+    assert "very-secret" not in f"{settings!r} {settings} {describe(settings)} {settings.model_dump_json()}"
+    assert "secret" not in refusal(AI_COACH_TOKEN="very secret")
 
 
 def test_key_is_never_shown() -> None:
