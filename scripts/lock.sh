@@ -9,3 +9,4 @@ compile() {
 compile worker --extra worker --extra ai --extra sign
 compile dev --extra worker --extra ai --extra simulator --extra sign --extra test --extra lint --extra release
 compile bench --extra worker --extra bench --constraint requirements/dev.txt
+compile publish --extra publish

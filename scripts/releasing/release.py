@@ -44,6 +44,8 @@ def main(arguments: Sequence[str], root: Path) -> int:
     try:
         if options.notes:
             print(notes_of((root / CHANGELOG).read_text("utf-8"), Release.of_tag(options.notes)), end="")
+        elif options.check_tag:
+            check_tag(root, Release.of_tag(options.check_tag))
         else:
             _release(root, Release.of(options.version, options.rc), dry_run=options.dry_run)
     except (Refused, ValueError) as error:
@@ -64,6 +66,15 @@ def refusals(root: Path, release: Release) -> list[str]:
     if Version(release.pep440) < Version(current):
         found.append(f"{release.semver} is older than the present version {current}")
     return found
+
+
+def check_tag(root: Path, release: Release) -> None:
+    """Raise Refused, or ValueError, unless the version and the changelog here are those of the tag."""
+    found = current_version(root)
+    if found != release.pep440:
+        raise Refused(f"{ABOUT} says {found}, the tag {release.tag}: make the tag with make release")
+    notes_of((root / CHANGELOG).read_text("utf-8"), release)
+    print(f"{release.tag}: version and changelog agree")
 
 
 def current_version(root: Path) -> str:
@@ -101,6 +112,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("release.py", description=__doc__)
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--version", metavar="X.Y.Z", help="make this release")
+    task.add_argument("--check-tag", metavar="TAG", help="are version and changelog here those of this tag?")
     task.add_argument("--notes", metavar="TAG", help="print the notes of a release that was made")
     parser.add_argument("--rc", metavar="N", help="make it a release candidate")
     parser.add_argument("--dry-run", action="store_true", help="print each step, touch nothing")

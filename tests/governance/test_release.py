@@ -173,6 +173,17 @@ def test_the_notes_of_a_tag(repository: Repository, capsys: pytest.CaptureFixtur
     assert "is no tag of a release" in capsys.readouterr().err
 
 
+def test_a_tag_that_was_not_made_by_the_command_is_noticed(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release(repository, "--version", "0.2.0")
+    assert release(repository, "--check-tag", "v0.2.0") == 0
+    assert release(repository, "--check-tag", "v0.2.1") == 1
+    assert "says 0.2.0, the tag v0.2.1" in capsys.readouterr().err
+    repository.write("CHANGELOG.md", CHANGELOG)
+    assert release(repository, "--check-tag", "v0.2.0") == 1
+
+
 def test_lines_outside_our_groups_are_kept() -> None:
     text = CHANGELOG + "\n### Security\n- A lock.\n\n## [0.1.0] - 2026-01-01\n\n### Added\n- Old.\n"
     after = with_release(text, Release("0.2.0"), "### CI\n- One\n- One\n", DAY)
