@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str], root: Path) -> int:
             check_tag(root, Release.of_tag(options.check_tag))
         else:
             _release(root, Release.of(options.version, options.rc), dry_run=options.dry_run)
+    except BrokenPipeError:  # the plan is told before anything is done: whoever stopped reading stopped the release
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (Refused, ValueError) as error:
         print(f"release: {error}", file=sys.stderr)
         return 1
@@ -123,20 +127,30 @@ def _release(root: Path, release: Release, *, dry_run: bool) -> None:
     reasons = refusals(root, release)
     if reasons and not dry_run:
         raise Refused("; ".join(reasons))
-    print(f"release {release.tag}" + (" (dry run: nothing is touched)" if dry_run else ""))
-    for reason in reasons:
-        print(f"would be refused: {reason}")
+    plan = steps(root, release, datetime.now(UTC).date())
+    print("\n".join(_told(release, reasons, plan, dry_run=dry_run)), flush=True)
+    if not dry_run:
+        _act(root, plan)
+
+
+def _told(release: Release, reasons: Sequence[str], plan: Sequence[Step], *, dry_run: bool) -> Iterator[str]:
+    yield f"release {release.tag}" + (" (dry run: nothing is touched)" if dry_run else "")
+    yield from (f"would be refused: {reason}" for reason in reasons)
+    for number, step in enumerate(plan, 1):
+        yield f"{number}. {step.title}"
+        yield from (f"     {line}".rstrip() for line in step.detail.splitlines())
+    yield f"{len(plan) + 1}. left to you: push, which starts the release workflow"
+    yield f"     git push origin HEAD {release.tag}"
+
+
+def _act(root: Path, plan: Sequence[Step]) -> None:
+    """Do all of it, or leave the files as they were."""
     try:
-        for number, step in enumerate(steps(root, release, datetime.now(UTC).date()), 1):
-            print(f"{number}. {step.title}")
-            print(*(f"     {line}".rstrip() for line in step.detail.splitlines()), sep="\n")
-            if not dry_run:
-                step.act()
-    except Exception:
-        if not dry_run:
-            _git(root, "restore", "--staged", "--worktree", "--", ABOUT, CHANGELOG)
+        for step in plan:
+            step.act()
+    except BaseException:
+        _git(root, "restore", "--staged", "--worktree", "--", ABOUT, CHANGELOG)
         raise
-    print(f"5. left to you: push, which starts the release workflow\n     git push origin HEAD {release.tag}")
 
 
 def _commit_lines(root: Path) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -152,6 +155,21 @@ def test_a_step_that_fails_leaves_the_files_as_they_were(
     assert release(repository, "--version", "0.2.0") == 1
     assert "the hook says no" in capsys.readouterr().err
     assert repository.git("status", "--porcelain") == ""
+    assert version(repository) == "0.1.0"
+
+
+def test_nothing_is_done_if_nobody_reads_the_plan(repository: Repository) -> None:
+    code = f"import sys, pathlib; sys.path.insert(0, {str(ROOT)!r}); from scripts.releasing.release import main\n"
+    code += "sys.exit(main(['--version', '0.2.0'], pathlib.Path.cwd()))"
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as unread:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=repository.root, env=environment(), stdout=unread, stderr=subprocess.PIPE,
+            text=True, timeout=100, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert repository.git("tag") == ""
     assert version(repository) == "0.1.0"
 
 
