@@ -6,11 +6,11 @@ STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: help setup demo test lint bench lock docs clean
+.PHONY: help setup demo test lint bench cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 setup: $(STAMP)  ## the virtual environment in .venv
 
@@ -28,12 +28,14 @@ $(BENCH): $(STAMP) requirements/bench.txt
 demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
 	@$(BIN)/sg-hybrid demo
 
-lint: $(STAMP)   ## ruff, strict types, layers, contracts
+lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python scripts/ci/check_contracts_governance.py
+	$(BIN)/python scripts/ci/check_contracts_governance.py --files-only
+	$(BIN)/python scripts/ci/check_cbsp21_gate.py --worktree
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: lint       ## everything; green
 	$(BIN)/pytest
@@ -43,6 +45,19 @@ bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and be
 
 docs: $(STAMP)   ## regenerate docs/cli/*.txt
 	$(BIN)/python scripts/write_cli_docs.py
+
+cbsp21: $(STAMP) ## name the changed files in .cbsp21/patch_input.json (read them first)
+	$(BIN)/python scripts/cbsp21/write_patch_input.py
+
+dist: $(STAMP)   ## sdist and wheel in dist/, the same bytes for the same commit
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/hatchling build -d dist -t sdist -t wheel
+
+release: $(STAMP) ## version, changelog, commit and tag: VERSION=X.Y.Z [RC=N]
+	@$(BIN)/python scripts/release.py --version "$(VERSION)" $(if $(RC),--rc "$(RC)")
+
+release-dry-run: $(STAMP) ## what release would do: VERSION=X.Y.Z [RC=N]
+	@$(BIN)/python scripts/release.py --version "$(VERSION)" $(if $(RC),--rc "$(RC)") --dry-run
 
 lock:            ## recompile the hashed requirements (needs uv)
 	sh scripts/lock.sh

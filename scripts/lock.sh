@@ -7,5 +7,6 @@ compile() {
         --no-header --no-emit-index-url --no-annotate --quiet --output-file "requirements/$out.txt"
 }
 compile worker --extra worker --extra ai --extra sign
-compile dev --extra worker --extra ai --extra simulator --extra sign --extra test --extra lint
+compile dev --extra worker --extra ai --extra simulator --extra sign --extra test --extra lint --extra release
 compile bench --extra worker --extra bench --constraint requirements/dev.txt
+compile publish --extra publish

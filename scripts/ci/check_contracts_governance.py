@@ -11,4 +11,4 @@ sys.path.insert(0, str(ROOT))
 from scripts.governance.contracts import main  # noqa: E402 - the repository's root has to be importable first
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], ROOT / "contracts"))
+    sys.exit(main(sys.argv[1:], ROOT / "contracts", ROOT / "tests/contracts/test_schemas.py"))

@@ -1,5 +1,6 @@
 """The rules for `contracts/`: every schema has its hash, every change its line in the changelog, and what was released
-stays as it was. None of them needs the history: the folder says it all.
+stays as it was. None of them needs the history: the folder says it all. And the Python models accept what the schemas
+accept, and nothing else: tests/contracts/test_schemas.py compares them with generated documents.
 
 A schema `{name}_v{N}.schema.json` has beside it `{name}_v{N}.schema.sha256`: 64 lower-case hexadecimal digits over the
 canonical bytes (line ends LF), and a newline. A line of `CHANGELOG.md` names the schema and the first 12 digits of that
@@ -9,9 +10,11 @@ every later one that was released), and those files never change again.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +25,7 @@ VERSION: Final = "CONTRACTS_VERSION.json"
 SHORT: Final = 12
 """Digits of a hash that the changelog names."""
 
+_COMPARISON_TIMEOUT_S: Final = 300
 _SCHEMA_SUFFIX: Final = ".schema.json"
 _HASH_SUFFIX: Final = ".schema.sha256"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*_v[1-9][0-9]*")
@@ -54,18 +58,38 @@ def write_hashes(folder: Path) -> None:
         target.write_bytes(schema_hash(path.read_bytes()).encode() + b"\n")
 
 
-def main(arguments: list[str], folder: Path) -> int:
-    """Check `folder`; with `--write` write the hash files first. Return the exit code."""
-    if arguments not in ([], ["--write"]):
-        print("usage: check_contracts_governance.py [--write]", file=sys.stderr)
-        return 2
-    if arguments:
+def compare_models(comparison: Path) -> list[str]:
+    """Return what the tests in `comparison` say against models and schemas; empty if they agree."""
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=line", str(comparison)]
+    done = subprocess.run(
+        command, cwd=comparison.parent, capture_output=True, text=True, check=False, timeout=_COMPARISON_TIMEOUT_S
+    )
+    if not done.returncode:
+        return []
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return [f"models and schemas disagree: {line}" for line in failed or [(done.stdout + done.stderr).strip()]]
+
+
+def main(arguments: list[str], folder: Path, comparison: Path) -> int:
+    """Check `folder`, then the models (not with `--files-only`); `--write` writes the hash files first.
+
+    Return the exit code.
+    """
+    parser = argparse.ArgumentParser("check_contracts_governance.py", description="Check the rules for contracts/.")
+    parser.add_argument("--write", action="store_true", help="write the hash files first")
+    parser.add_argument(
+        "--files-only", action="store_true", help="leave the models to the tests, which compare them too"
+    )
+    options = parser.parse_args(arguments)
+    if options.write:
         write_hashes(folder)
     problems = check_contracts(folder)
+    if not options.files_only:
+        problems += compare_models(comparison)
     for problem in problems:
         print(f"CONTRACTS: {problem}", file=sys.stderr)
     if not problems:
-        print("CONTRACTS: hashes, changelog and released versions agree")
+        print(f"CONTRACTS: hashes, changelog{'' if options.files_only else ', models'} and released versions agree")
     return 1 if problems else 0
 
 

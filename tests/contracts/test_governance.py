@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,8 +49,9 @@ def _change(folder: Path) -> None:
 
 def test_the_folder_as_it_stands() -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/ci/check_contracts_governance.py"], capture_output=True, text=True, cwd="/"
-    )
+        [sys.executable, ROOT / "scripts/ci/check_contracts_governance.py", "--files-only"],
+        capture_output=True, text=True, cwd="/", check=False,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -158,10 +162,92 @@ def test_empty_folder(tmp_path: Path) -> None:
     assert "no .schema.json file there" in check_contracts(tmp_path)[0]
 
 
-def test_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([], folder) == 0
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    comparison = tmp_path / "test_compare.py"
+    comparison.write_text("def test_apart(): pass")
+    assert main([], folder, comparison) == 0
+    assert capsys.readouterr().out == "CONTRACTS: hashes, changelog, models and released versions agree\n"
+    comparison.write_text("def test_apart(): assert 0")
+    assert main([], folder, comparison) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("CONTRACTS: models and schemas disagree: FAILED ")
+    assert "test_compare.py::test_apart" in said
+    assert main(["--files-only"], folder, comparison) == 0
     (folder / "thing_v1.schema.sha256").unlink()
-    assert main([], folder) == 1
+    assert main(["--files-only"], folder, comparison) == 1
     assert "CONTRACTS: thing_v1.schema.sha256: missing" in capsys.readouterr().err
-    assert main(["--write"], folder) == 0
-    assert main(["--nonsense"], folder) == 2
+    assert main(["--files-only", "--write"], folder, comparison) == 0
+
+
+def test_models_that_cannot_be_compared_are_a_problem(folder: Path, tmp_path: Path) -> None:
+    assert main([], folder, tmp_path / "none.py") == 1
+
+
+def test_an_option_that_is_none_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--nonsense"], folder, tmp_path)
+
+
+FIRST_FINDING = """from hypothesis import Phase, settings
+settings.register_profile("first finding", phases=[Phase.generate], database=None, derandomize=True)
+settings.load_profile("first finding")
+"""
+"""No search for the simplest document: that there is one is enough here."""
+
+
+def _lower(schema: dict[str, Any]) -> None:
+    schema["properties"]["score"]["maximum"] = 99
+
+
+def _optional(schema: dict[str, Any]) -> None:
+    schema["required"].remove("score")
+
+
+def _open(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_lower, _optional, _open],
+    ids=["a lower maximum", "a field is optional", "other fields may be there"],
+)
+def test_model_and_schema_apart(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """The comparison itself, on a copy where a schema was changed in one place: it has to fail."""
+    for name in ("contracts", "tests/contracts"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "conftest.py").write_text(FIRST_FINDING)
+    path = tmp_path / "contracts/coaching_deterministic_v1.schema.json"
+    schema = json.loads(path.read_bytes())
+    change(schema)
+    path.write_text(json.dumps(schema))
+    comparison = tmp_path / "tests/contracts/test_schemas.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-k", "coaching_deterministic_v1", str(comparison)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED tests/contracts/test_schemas.py::test_" in done.stdout
+
+
+def test_a_checkout_with_other_line_ends_keeps_the_bytes(tmp_path: Path) -> None:
+    """`.gitattributes` decides, not what a person's git is set to."""
+    repository = tmp_path / "repository"
+    (repository / "contracts").mkdir(parents=True)
+    shutil.copy(ROOT / ".gitattributes", repository)
+    for path in (ROOT / "contracts").iterdir():
+        shutil.copy(path, repository / "contracts")
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false")
+        ends = ("-c", "core.autocrlf=true", "-c", "core.eol=crlf", "-c", "core.safecrlf=false")
+        subprocess.run(["git", *who, *ends, *arguments], cwd=repository, capture_output=True, check=True, timeout=60)
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "contracts")
+    git("clone", "-q", "--config", "core.autocrlf=true", "--config", "core.eol=crlf", ".", "clone")
+    clone = repository / "clone" / "contracts"
+    for path in (ROOT / "contracts").iterdir():
+        assert (clone / path.name).read_bytes() == path.read_bytes()
+    assert check_contracts(clone) == []

@@ -1,0 +1,1 @@
+"""Commands of the CBSP21 policy (docs/CBSP21.md)."""
