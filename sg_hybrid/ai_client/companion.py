@@ -7,7 +7,8 @@ from typing import Final
 import anyio
 import httpx2
 
-from sg_coach.jsontext import to_compact_json
+from sg_coach.errors import InvalidJson
+from sg_coach.jsontext import parse_json_object, to_compact_json
 from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.errors import AiError, AiInvalid
 from sg_hybrid.models import AiReply, CoachRequest
@@ -56,7 +57,7 @@ class CompanionApi:
         try:
             await self._read(packet, notes, body)
         except Exception as error:  # noqa: BLE001 - the boundary: foreign errors come in many coats
-            failure = network_error(error, answered=notes.answered)
+            failure = None if _is_whole(body) else network_error(error, answered=notes.answered)
         if failure is not None:
             raise failure
         return bytes(body)
@@ -68,11 +69,19 @@ class CompanionApi:
         try:
             notes.reused_connection = response.extensions.get(REUSED)
             _check_head(response)
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 notes.token_came(anyio.current_time())
                 body += chunk
         finally:
             await response.aclose()
+
+
+def _is_whole(body: bytearray) -> bool:
+    """Whether an object has come to its end: then a connection that breaks afterwards has taken nothing away."""
+    try:
+        return bool(parse_json_object(bytes(body)))
+    except InvalidJson:
+        return False
 
 
 def _check_head(response: httpx2.Response) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from sg_coach.jsontext import parse_json_object
 from sg_coach.models import Focus
 from sg_hybrid.models import AiAddendum
 from sg_hybrid.prompt import model_id
 
+from .outcomes import Fault
 from .texts import reply_for
-from .wire import Answer
+from .wire import GARBAGE, HUGE_BYTES, Answer, plain_of
 
 COACH_PATH: Final = "/api/v1/coach/enhance"
 _FOCUS_OF_METRIC: Final = {
@@ -19,6 +21,8 @@ _FOCUS_OF_METRIC: Final = {
     "articulation_clarity": Focus.SUBDIVISION_GRID,
     "phrase_coherence": Focus.TIMING_STABILITY,
 }
+_SPEECHLESS: Final = frozenset({Fault.EMPTY, Fault.TOOL_USE, Fault.REFUSAL, Fault.MAX_TOKENS})
+"""What its model may do to a companion service: then it has nothing to say."""
 _GOOD: Final = 0.85
 """A groove metric from here on is no reason to name it."""
 
@@ -39,7 +43,7 @@ def facts_of_packet(packet: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def addendum_for(answer: Answer) -> dict[str, Any]:
-    """Return the addendum that answers a packet."""
+    """Return the addendum that answers a packet. One without texts says that there is nothing to add."""
     call, outcome = answer.call, answer.outcome
     addendum = AiAddendum(
         schema_id="coaching_ai_addendum",
@@ -48,6 +52,19 @@ def addendum_for(answer: Answer) -> dict[str, Any]:
         ai_available=True,
         ai_latency_ms=round(outcome.done_s * 1000),
         model_id=model_id("cloud", answer.model),
-        **reply_for(call.facts, call.number),
+        **({} if outcome.fault in _SPEECHLESS else _texts(answer)),
     )
-    return addendum.model_dump(mode="json")
+    document = addendum.model_dump(mode="json")
+    return document | {"coaching_tip": "x" * HUGE_BYTES} if outcome.fault is Fault.HUGE else document
+
+
+def pieces_for(answer: Answer) -> Iterator[bytes]:
+    """Yield the pieces of the body that answers a packet, faults included."""
+    if answer.outcome.fault is Fault.GARBAGE:
+        return iter([GARBAGE.encode()])
+    return plain_of(addendum_for(answer), answer.outcome)
+
+
+def _texts(answer: Answer) -> dict[str, Any]:
+    said = answer.outcome.text
+    return reply_for(answer.call.facts, answer.call.number) if said is None else parse_json_object(said.encode())

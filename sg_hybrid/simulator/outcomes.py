@@ -86,7 +86,7 @@ class Outcome:
     retry_after: str | None = None
     cut_at: int = 0
     text: str | None = None
-    """What the model says instead of coaching from the facts."""
+    """What the model says instead of coaching from the facts; to a packet, the addendum's fields as a JSON object."""
     thinking: bool = False
     """A thinking block comes before the text."""
 

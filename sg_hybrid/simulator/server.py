@@ -19,7 +19,7 @@ from sg_coach.errors import InvalidJson
 from sg_coach.jsontext import parse_json_object
 from sg_hybrid.prompt import SIMULATOR_PREFIX
 
-from .cloud import COACH_PATH, addendum_for, facts_of_packet
+from .cloud import COACH_PATH, facts_of_packet, pieces_for
 from .connection import Connection, Request, RequestError
 from .outcomes import Behaviour, Call, Fault, Outcome, ProfileName, from_profile, scripted
 from .wire import LOGIN_PAGE, Answer, error_body, plain_of, stream_of
@@ -102,7 +102,7 @@ class Simulator:
     def _body(self, call: Call, outcome: Outcome) -> tuple[Iterator[bytes], str]:
         answer = Answer(call, outcome, self.model, cached=self._seen(call.body.get("system")))
         if call.path == COACH_PATH:
-            return plain_of(addendum_for(answer), outcome), _JSON
+            return pieces_for(answer), _JSON
         if call.streaming:
             return stream_of(answer), "text/event-stream; charset=utf-8"
         return plain_of(answer.message(), outcome), _JSON

@@ -12,6 +12,7 @@ from .outcomes import Call, Fault, Outcome
 from .texts import reply_for
 
 HUGE_BYTES: Final = 5_000_000
+GARBAGE: Final = "{'coaching_tip': undefined, "
 _DELTA: Final = 12
 """Characters in one delta of a stream: some three tokens."""
 _STOP_REASONS: Final = {Fault.REFUSAL: "refusal", Fault.MAX_TOKENS: "max_tokens", Fault.TOOL_USE: "tool_use"}
@@ -46,7 +47,7 @@ class Answer:
         if self.outcome.fault is Fault.MAX_TOKENS:
             return whole[: len(whole) // 2]
         if self.outcome.fault is Fault.GARBAGE:
-            return "{'coaching_tip': undefined, "
+            return GARBAGE
         return "x" * HUGE_BYTES if self.outcome.fault is Fault.HUGE else whole
 
     @property
