@@ -13,6 +13,9 @@ from sg_coach.errors import CoachError
 
 from .ports import Clock
 
+IDLE_FACTOR: Final = 2.0
+"""With nothing waiting nothing can be due: sweeps are rarer. (A claim looks into the folder by itself.)"""
+
 CLEAN_EVERY_S: Final = 86_400.0
 """Seconds between two looks for old audit copies."""
 
@@ -85,8 +88,8 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep until cancelled. A disk that refuses is logged and tried again; nothing else ends it."""
         while True:
-            await self.sweep_once()
-            await anyio.sleep(self._interval_s)
+            swept = await self.sweep_once()
+            await anyio.sleep(self._interval_s if swept.waiting else self._interval_s * IDLE_FACTOR)
 
     async def sweep_once(self) -> SweepStats:
         """Look, expire, clean; return what was done. A step that fails does not keep the others from being done."""

@@ -65,7 +65,7 @@ async def test_a_step_that_fails_is_logged_and_keeps_no_other_from_being_done(st
 
 
 async def test_it_sweeps_every_few_seconds_whatever_the_disk_does_and_cleans_once_a_day() -> None:
-    spool = ScriptedSpool(errors={"refresh": OSError(errno.ENOSPC, "full")})
+    spool = ScriptedSpool(errors={"refresh": OSError(errno.ENOSPC, "full")}, waiting=1)
     sweeper = Sweeper(spool, FakeClock(), interval_s=5, keep_days=30)
 
     with anyio.move_on_after(2 * 86_400 - 1):
@@ -73,6 +73,13 @@ async def test_it_sweeps_every_few_seconds_whatever_the_disk_does_and_cleans_onc
 
     assert spool.asked.count("expire") == 2 * 86_400 / 5
     assert spool.asked.count("clean 30") == 2
+
+
+async def test_with_nothing_waiting_it_sweeps_half_as_often() -> None:
+    spool = ScriptedSpool()
+    with anyio.move_on_after(99):
+        await Sweeper(spool, FakeClock(), interval_s=5).run()
+    assert spool.asked.count("expire") == 10
 
 
 async def test_a_waiting_reply_is_gone_soon_after_its_time() -> None:
