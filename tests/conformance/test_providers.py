@@ -290,7 +290,7 @@ async def test_five_megabytes_are_cut_off_and_the_event_loop_runs_on(provider: P
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET])
 async def test_an_answer_cut_at_any_byte_is_the_whole_reply_or_an_error(provider: Provider, fault: Fault) -> None:
-    """A clean end at every byte; a reset at every eleventh, as each costs a connection; of a chatty server every third."""
+    """A clean end at every byte, or every third of a chatty server; a reset, which takes longer, at every eleventh."""
     whole = await length_of_an_answer(provider)
     step = {Fault.RESET: 11, Fault.CUT: 3 if provider.name == "compatible" else 1}[fault]
     stops = range(0, whole + 100, step)

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 from sg_coach.models import Focus
+from sg_hybrid.ai_client.reading import tip_in
 from sg_hybrid.ai_client.reply import usable_reply
 from sg_hybrid.models import AiAddendum
 from sg_hybrid.prompt import reply_schema
@@ -32,6 +33,7 @@ from sg_hybrid.simulator import (
 )
 from sg_hybrid.simulator.connection import MAX_BODY_BYTES
 from sg_hybrid.simulator.texts import reply_for
+from sg_hybrid.simulator.wire import Answer, stream_of
 
 FACTS = {
     "focus": "timing_stability",
@@ -137,6 +139,14 @@ async def test_the_companion_service_refuses_what_is_no_packet(wrong: dict[str, 
     async with asked() as (client, simulator):
         assert (await client.post("/api/v1/coach/enhance", json={**PACKET, **wrong})).status_code == 400
     assert simulator.calls == []
+
+
+@pytest.mark.parametrize("fault", [Fault.EMPTY, Fault.REFUSAL, Fault.MAX_TOKENS, Fault.TOOL_USE])
+async def test_a_companion_service_whose_model_fails_has_nothing_to_add(fault: Fault) -> None:
+    async with asked([Outcome(fault=fault)]) as (client, _):
+        addendum = AiAddendum.model_validate((await client.post("/api/v1/coach/enhance", json=PACKET)).json())
+    assert addendum.ai_available
+    assert not addendum.says_something
 
 
 @pytest.mark.parametrize(("status", "again"), [(429, "30"), (500, None), (503, None)])
@@ -249,6 +259,34 @@ def test_a_profile_has_the_published_figures(name: ProfileName, first_token_s: f
     assert sum(one.fault is not None for one in drawn) / len(drawn) == pytest.approx(0.005, abs=0.004)
     assert sum(one.done_s < 0.5 for one in drawn) / len(drawn) <= in_time
     assert max(one.begins_s for one in drawn) > 4 * first_token_s
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("published", 0.0), ("good-hour", 0.02), ("optimistic", 0.65), ("lan", 0.98)]
+)
+def test_so_many_tips_are_in_time_as_in_the_published_simulation(name: ProfileName, published: float) -> None:
+    """Stream, tip first, warm connection, 495 ms usable; the cell of the optimistic guess is the least certain one."""
+    share = when_the_tip_closes()
+    in_time = [
+        one.fault is None and one.begins_s + share * (one.done_s - one.begins_s) < 0.495 for one in outcomes(name, 1)
+    ]
+    assert sum(in_time) / len(in_time) == pytest.approx(published, abs=0.15 if name == "optimistic" else 0.04)
+
+
+def when_the_tip_closes() -> float:
+    """Return which share of a streamed reply has come when its tip is whole, on average."""
+    asked = [Call(number, 0, "", {"stream": True}, {**FACTS, "focus": focus}) for focus in Focus for number in range(3)]
+    shares = [share_until_the_tip(list(stream_of(Answer(call, Outcome(), "m", cached=True)))) for call in asked]
+    return sum(shares) / len(shares)
+
+
+def share_until_the_tip(pieces: list[bytes]) -> float:
+    text = ""
+    for number, piece in enumerate(pieces, start=1):
+        text += json.loads(piece.partition(b"data: ")[2]).get("delta", {}).get("text", "")
+        if tip_in(text) is not None:
+            return number / len(pieces)
+    raise AssertionError
 
 
 def test_half_of_the_calls_of_the_broken_profile_fail_and_in_all_ways() -> None:
