@@ -6,7 +6,7 @@ compile() {
     uv pip compile pyproject.toml "$@" --universal --python-version 3.11 --generate-hashes \
         --no-header --no-emit-index-url --no-annotate --quiet --output-file "requirements/$out.txt"
 }
-compile worker --extra worker --extra ai --extra sign
-compile dev --extra worker --extra ai --extra simulator --extra sign --extra test --extra lint --extra release
+compile worker --extra worker --extra ai --extra sign --extra midi
+compile dev --extra worker --extra ai --extra simulator --extra sign --extra midi --extra plot --extra test --extra lint --extra release
 compile bench --extra worker --extra bench --constraint requirements/dev.txt
 compile publish --extra publish
