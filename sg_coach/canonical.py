@@ -87,10 +87,11 @@ def canonical_evaluation(session: SessionRecord, evaluation: CoachEvaluation) ->
 
     `severity` is GREEN without findings, RED with a FAIL, else YELLOW. `findings` stand in the order of metrics, the
     one that sets the focus is `primary`; `recommendations` stand by weight, priority 1 first.
+    INFO findings are not exported.
     """
     style = read_program_name(session.program.name).style
-    by_metric = sorted(evaluation.findings, key=lambda finding: _ORDER.index(finding.code))
-    primary = evaluation.findings[0] if evaluation.findings else None
+    by_metric = sorted(evaluation.weighty, key=lambda finding: _ORDER.index(finding.code))
+    primary = evaluation.weighty[0] if evaluation.weighty else None
     return {
         "session_id": str(session.session_id),
         "coach_contract": evaluation.coach_contract,
@@ -98,7 +99,7 @@ def canonical_evaluation(session: SessionRecord, evaluation: CoachEvaluation) ->
         "signals": _signals(session, style),
         "findings": [_finding(finding, session, style, primary=finding is primary) for finding in by_metric],
         "recommendations": [
-            _recommendation(finding, style, priority) for priority, finding in enumerate(evaluation.findings, start=1)
+            _recommendation(finding, style, priority) for priority, finding in enumerate(evaluation.weighty, start=1)
         ],
     }
 
@@ -116,7 +117,7 @@ def canonical_assignment(
     drill = named.style.clave if evaluation.primary_focus is Focus.CLAVE_GRID else None
     document = {
         "coach_contract": evaluation.coach_contract,
-        "intent": WORDS[evaluation.findings[0].code].intent if evaluation.findings else _PROGRESS_INTENT,
+        "intent": WORDS[evaluation.weighty[0].code].intent if evaluation.weighty else _PROGRESS_INTENT,
         **(_drill(session, named, drill) if drill else _planned(session, named, plan)),
         "failure_policy": {"on_panic": "abort", "on_underrun": "restart"},
         "next_if_success": {

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from . import commands
+from . import commands, take_commands
 from .commands import Answer, UsageError
 from .contract import CLIP_ID_PATTERN
 from .errors import ArtifactMissing, CoachError, HashMismatch, ManifestMissing, SignatureRefused, UnsafePath
@@ -47,6 +47,7 @@ exit codes:
 
 environment:
   SOURCE_DATE_EPOCH  seconds since 1970, written instead of the present time; the same input then gives the same bytes
+  XDG_DATA_HOME      the user's data folder (default: ~/.local/share), where latencies are remembered
 """
 
 
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
         return added
 
     _add_coach_commands(command)
+    _add_take_commands(command)
     _add_ota_commands(command)
     return parser
 
@@ -109,6 +111,57 @@ def _add_coach_commands(command: Callable[..., argparse.ArgumentParser]) -> None
         if name == "assign":
             text = "with --canonical: use this UUID instead of the one made from the content"
             added.add_argument("--assignment-id", type=UUID, metavar="UUID", help=text)
+
+
+def _add_take_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    summary = "measure a played take: print its record and a report"
+    analyze = command("analyze", take_commands.analyze, summary)
+
+    def option(name: str, metavar: str | None, text: str, **more: Any) -> None:
+        analyze.add_argument(name, metavar=metavar, help=text, **more)
+
+    analyze.add_argument("take", type=Path, metavar="TAKE.mid", help="Standard MIDI File of what was played")
+    option("--clip", "DIR", "folder of the clip: measure against its clip.comp.mid", type=Path)
+    option("--bundle", "DIR", "bundle of the take: its clip if it has one and this is a take of it", type=Path)
+    option("--grid", None, "lines a bar of four quarters (default: by tempo and playing)", type=int, choices=(8, 16))
+    option("--style", "STYLE", "style of music: swing moves the off-beats (default: the clip's tags)")
+    option("--part", "PART", "part that follows the clave: tumbao, montuno-2-3, clave-son-3-2, …")
+    option("--count-in", "BARS", "bars before bar 1; they are left out (default: 0)", type=_count, default=0)
+    option("--latency", "MS", "latency that you know, late is positive; then none is looked for", type=_latency)
+    option("--device", "ID", "device that was played (default: the clip's tags)", type=_named)
+    option("--session-id", "UUID", "practice session (default: the clip's tags, else of the take alone)", type=UUID)
+    option("--out", "FILE", "write the record there", type=Path)
+    option("--plot", "FILE", "draw the errors: .svg or .png (needs the extra sg-hybrid[plot])", type=Path)
+    analyze.add_argument("--no-book", action="store_true", help="do not remember the device's latency")
+    latency = command(
+        "latency", take_commands.latency, "print the latency that was removed from each device's last takes"
+    )
+    latency.add_argument("--device", metavar="ID", help="this device alone", type=_named)
+    for added in (analyze, latency):
+        text = "where latencies are remembered (default: sgc/latency.json in the user's data folder)"
+        added.add_argument("--book", type=Path, metavar="FILE", help=text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 3):
+        raise argparse.ArgumentTypeError(f"not a number of bars from 0 to 99: {text!r}")
+    return int(text)
+
+
+def _latency(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not -80 <= value <= 80:
+        raise argparse.ArgumentTypeError(f"not a latency from -80 to 80 ms: {text!r}")
+    return value
+
+
+def _named(text: str) -> str:
+    if not (0 < len(text) <= 200 and text.isprintable()):
+        raise argparse.ArgumentTypeError("a device's name is 1 to 200 printable characters")
+    return text
 
 
 def _add_ota_commands(command: Callable[..., argparse.ArgumentParser]) -> None:

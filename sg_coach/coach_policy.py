@@ -72,7 +72,13 @@ FOCUS: Final = {
     FindingCode.RUNTIME_UNDERRUN: Focus.REALTIME_TUNING,
     FindingCode.PANIC_USED: Focus.REALTIME_SAFETY,
 }
-"""The focus that each finding leads to."""
+"""The focus that each finding leads to; an INFO finding leads nowhere."""
+
+UNMEASURED_AT_MOST: Final = 69
+"""Highest score of a take whose timing could not be measured: the top of the band in which nothing changes.
+
+It costs no points of the table, but there is nothing to praise either.
+"""
 
 
 def evaluate_session(session: SessionRecord, *, t: Thresholds = Thresholds()) -> CoachEvaluation:
@@ -80,19 +86,27 @@ def evaluate_session(session: SessionRecord, *, t: Thresholds = Thresholds()) ->
     noticed = [found for look in _LOOKS if (found := look(session, t))]
     noticed.sort(key=lambda found: _WEIGHT[found.finding.severity])
     score = max(0, 100 - sum(found.points for found in noticed))
+    if session.timing_measurable is False:
+        score = min(score, UNMEASURED_AT_MOST)
+    first = noticed[0].finding if noticed else None
     return CoachEvaluation(
         evaluation_id=_evaluation_id(session, t),
         session_id=session.session_id,
         score_0_100=score,
         grade=t.grade(score),
-        primary_focus=FOCUS[noticed[0].finding.code] if noticed else Focus.PROGRESS,
+        primary_focus=FOCUS.get(first.code, Focus.PROGRESS) if first else Focus.PROGRESS,
         findings=tuple(found.finding for found in noticed),
     )
 
 
 def _evaluation_id(session: SessionRecord, t: Thresholds) -> UUID:
-    facts = to_compact_json(session.model_dump(mode="json"))
+    # What the analyser adds is left out where it is not there: the id of an older record stays what it was.
+    unset = {name for name in _ANALYSED if getattr(session, name) is None}
+    facts = to_compact_json(session.model_dump(mode="json", exclude=unset))
     return uuid5(EVALUATION_NAMESPACE, f'{{"session":{facts},"thresholds":{_rules_text(t)}}}')
+
+
+_ANALYSED: Final = ("latency_removed_ms", "timing_p95_se_ms", "timing_measurable")
 
 
 @lru_cache(maxsize=8)
@@ -135,12 +149,21 @@ def _panic(session: SessionRecord, t: Thresholds) -> _Noticed | None:
     return _flag(FindingCode.PANIC_USED, "panic_used", session.panic_used, t.panic_points, message)
 
 
+def _measurable(session: SessionRecord, _t: Thresholds) -> _Noticed | None:
+    if session.timing_measurable is not False:
+        return None
+    message = "Your timing could not be measured on this grid: random notes would have come out the same."
+    found = _finding(FindingCode.TIMING_NOT_MEASURABLE, Severity.INFO, message, "timing_measurable", False, True)
+    return _Noticed(found, 0)
+
+
 _LOOKS: Final[tuple[Callable[[SessionRecord, Thresholds], _Noticed | None], ...]] = (
     _clave,
     _timing,
     _grid,
     _underrun,
     _panic,
+    _measurable,
 )
 """In order of weight among equally severe findings."""
 

@@ -15,3 +15,6 @@ MAX_SESSION_BYTES: Final = 1024 * 1024
 
 CLIP_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 """A clip id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or a digit (use fullmatch)."""
+
+TAKE_FILE: Final = "take.mid"
+"""What was played, as a Standard MIDI File; the analyser makes `session.json` of it."""

@@ -92,6 +92,7 @@ class FindingCode(StrEnum):
     CLAVE_ALIGNMENT_LOW = "CLAVE_ALIGNMENT_LOW"
     RUNTIME_UNDERRUN = "RUNTIME_UNDERRUN"
     PANIC_USED = "PANIC_USED"
+    TIMING_NOT_MEASURABLE = "TIMING_NOT_MEASURABLE"
 
 
 class Focus(StrEnum):
@@ -133,8 +134,10 @@ class SessionRecord(BaseModel):
     """The facts of one take: measurements, never opinions, no raw events.
 
     Errors are in ms against the grid, ratios are 0..1. `error_by_beat_ms` is the signed mean error of each beat of
-    the bar (late is positive), null for a beat with too few events. Raises pydantic.ValidationError; use
-    `session_from` for an error that names the file.
+    the bar (late is positive), null for a beat with too few events. The last three come from the take analyser: the
+    constant latency that was taken out (late is positive), the standard error of the p95, and whether the timing says
+    more than random notes would (null: nobody looked). Raises pydantic.ValidationError; use `session_from` for an
+    error that names the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -159,6 +162,9 @@ class SessionRecord(BaseModel):
     coach_contract: Literal["v1"] = COACH_CONTRACT_VERSION
     midi_contract: Annotated[str, StringConstraints(max_length=40)] | None = None
     error_by_beat_ms: Annotated[tuple[Number | None, ...], Field(max_length=12)] | None = None
+    latency_removed_ms: Annotated[Number, Field(ge=-80, le=80)] | None = None
+    timing_p95_se_ms: Milliseconds | None = None
+    timing_measurable: StrictBool | None = None
 
     @model_validator(mode="after")
     def _late_is_a_part_of_total(self) -> Self:
@@ -177,7 +183,10 @@ class CoachFinding(Value):
 
 
 class CoachEvaluation(Value):
-    """What the rules say about one take. `findings` are in order of weight, the first one sets the focus."""
+    """What the rules say about one take.
+
+    `findings` are in order of weight, the first one sets the focus, unless it is INFO: that asks for no practice.
+    """
 
     evaluation_id: Uuid
     session_id: Uuid
@@ -190,7 +199,12 @@ class CoachEvaluation(Value):
     @property
     def focus_code(self) -> str:
         """Code of the finding that the focus comes from, or `progress` when there is none."""
-        return str(self.findings[0].code) if self.findings else str(Focus.PROGRESS)
+        return str(self.weighty[0].code) if self.weighty else str(Focus.PROGRESS)
+
+    @property
+    def weighty(self) -> tuple[CoachFinding, ...]:
+        """The findings that ask for practice: WARN and FAIL."""
+        return tuple(finding for finding in self.findings if finding.severity is not Severity.INFO)
 
 
 class Decision(Value):

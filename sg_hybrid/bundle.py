@@ -18,7 +18,7 @@ from anyio import CapacityLimiter, from_thread
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.contract import MAX_SESSION_BYTES
 from sg_coach.digest import sha256_bytes
-from sg_coach.errors import CoachError, InvalidInput, UnsafePath
+from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
 from sg_coach.files import Folder, Unsettled
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.models import CoachingDeterministic, session_from
@@ -44,6 +44,7 @@ from .models import (
     program_key,
 )
 from .ports import Clock
+from .take_intake import analyse_take_file
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest manifest, tags or coaching file that is read, in bytes."""
@@ -52,6 +53,9 @@ HINT_THREADS: Final = 32
 """So many clips may wait for a slow disk before one of them delays another's hint."""
 
 DISK_THREADS: Final = 8
+
+ANALYSIS_THREADS: Final = 1
+"""Takes are analysed one after the other: it is all computing, and nobody else's hint shall wait for it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,11 +67,17 @@ class DiskBundles:
         self._clock = clock
         self._hints = CapacityLimiter(HINT_THREADS)
         self._disk = CapacityLimiter(DISK_THREADS)
+        self._analysts = CapacityLimiter(ANALYSIS_THREADS)
 
     async def coach(
         self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
     ) -> Coached:
         """See ports.Bundles."""
+        try:
+            return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
+        except FileNotFoundError:
+            if not await run_blocking(self._analyse, bundle, limiter=self._analysts):
+                raise
         return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
 
     async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:
@@ -104,6 +114,16 @@ class DiskBundles:
                 self._refuse(folder, error)
                 raise BundleRefused(str(error)) from error
         return coached
+
+    def _analyse(self, bundle: Path) -> bool:
+        """Make the session.json of a bundle that holds a take.mid alone; return whether there is one now."""
+        with Folder.open(bundle) as folder:
+            try:
+                return analyse_take_file(folder)
+            except (InvalidInput, UnsafePath, ExtraMissing) as error:
+                with folder.lock():
+                    self._refuse(folder, error)
+                raise BundleRefused(str(error)) from error
 
     def _settle(self, folder: Folder, coached: Coached, file: Unsettled, visible: Callable[[Coached], None]) -> None:
         """Everything that the player does not wait for."""

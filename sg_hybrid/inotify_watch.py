@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint
 from inotify_simple import Event, INotify, flags
 
 from .layout import Kind, Report, Root
-from .models import SESSION_FILE, TAGS_FILE
+from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE
 from .watching import Sink
 
 _log = structlog.get_logger(__name__)
@@ -34,6 +34,7 @@ _MASKS: Final = {
     Kind.BUNDLE: _FOLDER_ONLY | flags.MOVED_TO | flags.CLOSE_WRITE,
 }
 _WHOLE: Final = flags.MOVED_TO | flags.CLOSE_WRITE
+_TAKES: Final = (SESSION_FILE, TAKE_FILE)
 _OVERFLOW: Final = int(flags.Q_OVERFLOW)
 _ENDED: Final = flags.IGNORED | flags.MOVE_SELF
 _FOLDER: Final = int(flags.ISDIR)
@@ -124,7 +125,7 @@ class InotifyWatch:
             if watched.kind is not Kind.BUNDLE:
                 news.folders[f"{watched.path}/{event.name}"] = None
         elif event.mask & _WHOLE and watched.kind is not Kind.ROOT:
-            if event.name == SESSION_FILE:
+            if event.name in _TAKES:
                 news.takes[watched.path] = None
             elif event.name == TAGS_FILE:
                 news.folders[watched.path] = None

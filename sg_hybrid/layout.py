@@ -2,9 +2,9 @@
 
     {root}/{YYYY-MM-DD}/{clip_id}/     the generator's layout
     {root}/ota_bundle__{clip_id}/      the OTA layout
-    {root}/{anything}/                 a bundle as soon as it holds session.json, manifest.json or clip.tags.json
+    {root}/{anything}/                 a bundle if it holds session.json, take.mid, manifest.json or clip.tags.json
 
-A date-like folder that holds one of the three is a bundle too; otherwise its folders are. Folders whose name starts
+A date-like folder that holds one of the four is a bundle too; otherwise its folders are. Folders whose name starts
 with a dot are somebody's scratch space, and symlinked folders lead elsewhere: both are left alone.
 """
 
@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
+from .models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 
 OTA_PREFIX: Final = "ota_bundle__"
 WATCHED_DAYS: Final = 60
@@ -28,7 +28,7 @@ NEWEST_DAYS: Final = 2
 """Every rescan looks at so many day folders; the others take turns."""
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MARKERS: Final = (SESSION_FILE, MANIFEST_FILE, TAGS_FILE)
+_MARKERS: Final = (SESSION_FILE, MANIFEST_FILE, TAGS_FILE, TAKE_FILE)
 _GONE: Final = (FileNotFoundError, NotADirectoryError)
 
 
@@ -41,7 +41,7 @@ class Kind(Enum):
 
 
 class Sighting(NamedTuple):
-    """A `session.json` that was seen. Sorted, these are in playing order."""
+    """A `session.json` (or a `take.mid` without one) that was seen. Sorted, these are in playing order."""
 
     played_ns: int
     """Modification time, in nanoseconds."""
@@ -119,11 +119,11 @@ class Walk:
         """Return the take of a bundle, or None if it holds none."""
         parent, name = os.path.split(bundle)
         try:
-            status = os.lstat(f"{bundle}/{SESSION_FILE}")
-        except _GONE:
-            return None
+            status = _status(f"{bundle}/{SESSION_FILE}") or _status(f"{bundle}/{TAKE_FILE}")
         except OSError as error:
             self._report(bundle, error.strerror or str(error))
+            return None
+        if status is None:
             return None
         signature = hash((status.st_mtime_ns, status.st_size, status.st_ino))
         return Sighting(status.st_mtime_ns, name, parent, signature)
@@ -184,6 +184,13 @@ def in_turn(days: Sequence[str], sizes: Mapping[str, int], after: str, budget: i
         budget -= sizes.get(day, 0) + 1
         chosen.append(day)
     return chosen
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except _GONE:
+        return None
 
 
 def _date(day: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_serializer
 
+from sg_coach.contract import TAKE_FILE as TAKE_FILE
 from sg_coach.models import (
     CoachEvaluation,
     CoachingDeterministic,

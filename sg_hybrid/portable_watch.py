@@ -17,7 +17,7 @@ from watchfiles.main import FileChange
 
 from .fs import run_blocking
 from .layout import Kind, Root
-from .models import SESSION_FILE, TAGS_FILE
+from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE
 from .watching import Sink
 
 DEBOUNCE_MS: Final = 50
@@ -29,6 +29,7 @@ STEP_MS: Final = 10
 SETTLED_S: Final = 0.03
 MAX_SETTLING_S: Final = 1.0
 
+_TAKES: Final = (SESSION_FILE, TAKE_FILE)
 _DEEPEST: Final = 2
 """A bundle stands at most two folders below its root."""
 
@@ -103,7 +104,7 @@ def _folder_of(change: FileChange, names: Mapping[str, str]) -> str | None:
     if not root or kind is Change.deleted:
         return None
     parts = path[len(root) + 1 :].split("/")
-    if parts[-1] in (SESSION_FILE, TAGS_FILE):
+    if parts[-1] in (*_TAKES, TAGS_FILE):
         parts.pop()
     elif kind is not Change.added:
         return None
@@ -120,7 +121,7 @@ async def _settle(bundles: Sequence[str]) -> None:
 
 
 def _stamps(bundles: Sequence[str]) -> list[tuple[int, int, int] | None]:
-    return [_stamp(f"{bundle}/{SESSION_FILE}") for bundle in bundles]
+    return [_stamp(f"{bundle}/{name}") for bundle in bundles for name in _TAKES]
 
 
 def _stamp(file: str) -> tuple[int, int, int] | None:

@@ -99,6 +99,7 @@ def _take_facts(session: SessionRecord) -> dict[str, Any]:
         "bars": session.bars,
         "timing_mean_ms": _rounded(session.timing_mean_error_ms),
         "timing_p95_ms": _rounded(session.timing_p95_error_ms),
+        **_uncertainty(session),
         "late_events": session.late_events,
         "total_events": session.total_events,
         "notes_on_grid_pct": _percent(session.notes_on_grid_ratio),
@@ -107,6 +108,16 @@ def _take_facts(session: SessionRecord) -> dict[str, Any]:
         "panic_used": session.panic_used,
         "underrun_detected": session.underrun_detected,
     }
+
+
+def _uncertainty(session: SessionRecord) -> dict[str, Any]:
+    """How far the p95 can be believed; nothing about a record that does not say."""
+    facts: dict[str, Any] = {}
+    if session.timing_p95_se_ms is not None:
+        facts["timing_p95_give_or_take_ms"] = _rounded(session.timing_p95_se_ms)
+    if session.timing_measurable is not None:
+        facts["timing_measurable"] = session.timing_measurable
+    return facts
 
 
 def _decided_facts(evaluation: CoachEvaluation, coaching: CoachingDeterministic) -> dict[str, Any]:

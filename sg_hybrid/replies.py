@@ -36,7 +36,7 @@ def context_of(coached: Coached) -> ReplyContext:
 
 def query_of(coached: Coached) -> Query:
     """Return which waiting reply this take could use."""
-    codes = frozenset(str(finding.code) for finding in coached.evaluation.findings)
+    codes = frozenset(str(finding.code) for finding in coached.evaluation.weighty)
     return Query(
         clip_id=coached.take.clip_id,
         session_id=str(coached.take.session.session_id),
