@@ -1,6 +1,6 @@
 """Make what can be made in fixtures/: the same input gives the same bytes.
 
-python scripts/make_fixtures.py                  bundles/ from the sessions and the golden take
+python scripts/make_fixtures.py                  bundles/ from the sessions and the golden take; takes/
 python scripts/make_fixtures.py --timing FOLDER  first sessions/ and its table from telemetry rows (`sessions.jsonl`)
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.fixtures import bundles, readme, sessions  # noqa: E402 - the repository's root has to be importable first
+from scripts.fixtures import bundles, readme, sessions, takes  # noqa: E402 - the repository's root has to be importable first
 
 
 def write_tree(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -41,6 +41,7 @@ def main(arguments: list[str], fixtures: Path) -> int:
     if timing is not None:
         make_sessions(timing, fixtures)
     write_tree(fixtures / "bundles", bundles.bundle_files(fixtures))
+    write_tree(fixtures / "takes", takes.take_files())
     return 0
 
 

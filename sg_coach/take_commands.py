@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .build_time import build_time
 from .commands import Answer, UsageError
+from .contract import COMP_FILE
 from .errors import InvalidInput
 from .files import Folder
 from .jsontext import parse_json_object
@@ -15,7 +16,7 @@ from .latency_book import LatencyBook, Removed, note_latency, read_book, users_b
 from .midi_file import MAX_MIDI_BYTES
 from .take import PARTS, TakeReport, report_lines
 from .take.notes import beats_in_bar
-from .take_files import COMP_FILE, Wishes, analyse_files, session_bytes
+from .take_files import Wishes, analyse_files, session_bytes
 from .take_plot import plot_bytes, plot_format
 from .timestamps import utc_text
 from .trees import read_file
@@ -90,7 +91,9 @@ def _report(arguments: Namespace) -> TakeReport:
             grid_if_another=arguments.clip is None,
         )
     except InvalidInput as error:
-        raise InvalidInput(str(error), source=str(arguments.take)) from error
+        raise error.in_file(
+            str(folder / COMP_FILE if folder and error.source == COMP_FILE else arguments.take)
+        ) from error
 
 
 def _clip(path: Path) -> tuple[bytes | None, dict[str, Any] | None]:

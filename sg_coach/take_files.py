@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
-from .contract import TAKE_FILE
+from .contract import COMP_FILE, TAKE_FILE
 from .digest import sha256_bytes
 from .errors import InvalidInput
 from .jsontext import to_json_bytes
@@ -21,8 +21,6 @@ from .models import ProgramRef, ProgramType, SessionRecord, first_problem
 from .take import PARTS, AnotherPiece, Context, TakeReport, analyse_take
 from .take.grid import Grid
 from .take.notes import Note, Pulse, steady_pulse
-
-COMP_FILE: Final = "clip.comp.mid"
 
 TAKE_NAMESPACE: Final = UUID("c9d2ab6d-7f0f-5bb4-9d0b-7f3c5a4a3c2e")
 """Namespace of session ids that are made from a take's bytes (version 5), where the tags name none."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sg_coach.contract import COMP_FILE
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
-from sg_coach.take_files import COMP_FILE, analyse_files, session_bytes
+from sg_coach.take_files import analyse_files, session_bytes
 
 from .layout import OTA_PREFIX
 from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from sg_coach.contract import COMP_FILE, TAKE_FILE
 from sg_coach.errors import InvalidInput
 from sg_coach.models import ProgramRef, SessionRecord
 
@@ -78,7 +79,7 @@ def analyse_take(
     early = sum(note.onset_ms < start for note in notes)
     if not played:
         problem = "all notes come before bar 1" if early else "no notes"
-        raise InvalidInput(problem, source="take", remedy="nothing can be measured; record the take again")
+        raise InvalidInput(problem, source=TAKE_FILE, remedy="nothing can be measured; record the take again")
     measured = (
         _against_grid(played, pulse, context)
         if expected is None
@@ -127,7 +128,7 @@ def _bars(placed: Sequence[Placed], pulse: Pulse) -> int:
 
 def _against_clip(played: Sequence[Note], expected: Sequence[Note], pulse: Pulse, context: Context) -> _Measured:
     if not expected:
-        raise InvalidInput("the clip holds no notes", source="clip", remedy="measure against the grid instead")
+        raise InvalidInput("the clip holds no notes", source=COMP_FILE, remedy="measure against the grid instead")
     window = window_for((pulse.beats_ms[-1] - pulse.beats_ms[0]) / (len(pulse.beats_ms) - 1))
     alignment = align(expected, played, window, context.latency_ms)
     _refuse_another_piece(alignment, len(expected), len(played))
@@ -171,7 +172,7 @@ def _refuse_another_piece(alignment: Alignment, expected: int, played: int) -> N
     if found < SAME_PIECE:
         raise AnotherPiece(
             f"only {found:.0%} of the notes are the clip's: another piece, or another start",
-            source="take",
+            source=TAKE_FILE,
             remedy="give the clip that was played over, or measure against the grid",
         )
 
