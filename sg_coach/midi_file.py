@@ -21,6 +21,9 @@ MAX_MIDI_BYTES: Final = 1024 * 1024
 DEFAULT_TEMPO_US: Final = 500_000
 """Microseconds a quarter note where the file says nothing (Standard MIDI Files 1.0): 120 bpm."""
 
+_MAX_TICKS: Final = 2**40
+"""No take of two hours has so many ticks, and larger ones are no times."""
+
 _MAX_HIGH_BYTES: Final = 1024
 """More bytes above 127 than this in a row are no text and no number; a number's cost grows with its square."""
 
@@ -31,16 +34,16 @@ class MidiTake:
 
     source: str
     notes: tuple[Note, ...]
-    tempo_ms: tuple[tuple[int, float, float], ...]
-    """(tick, its ms, ms a tick from there on), ascending; the first one is at 0."""
+    tempo: tuple[tuple[int, float, int], ...]
+    """(tick, its ms, microseconds a quarter from there on), ascending; the first one is at 0."""
     ticks_a_quarter: int
     meter: str | None
     has_tempo: bool
 
     def ms_at(self, tick: float) -> float:
         """Return when a tick sounds."""
-        start, ms, ms_a_tick = self.tempo_ms[max(bisect_right(self.tempo_ms, tick, key=_tick) - 1, 0)]
-        return ms + (tick - start) * ms_a_tick
+        start, ms, tempo_us = self.tempo[max(bisect_right(self.tempo, tick, key=_tick) - 1, 0)]
+        return ms + (tick - start) * tempo_us / (1000 * self.ticks_a_quarter)
 
     def pulse(self, meter: str | None = None) -> Pulse:
         """Return the beats in whole bars, to the last note at least. Raises InvalidInput for a meter not measured."""
@@ -63,9 +66,11 @@ def read_midi(data: bytes, source: str) -> MidiTake:
     if len(data) > MAX_MIDI_BYTES:
         raise InvalidInput(f"too large, the limit is {MAX_MIDI_BYTES} bytes", source=source)
     file = _parsed(data, source)
-    if file.type == 2:
+    if not file.tracks:
+        raise InvalidInput("holds no track", source=source, remedy="export it again")
+    if file.type not in (0, 1):
         remedy = "export the take as type 0 or 1"
-        raise InvalidInput("type 2 (independent patterns) has no common time", source=source, remedy=remedy)
+        raise InvalidInput(f"type {file.type} (independent patterns) has no common time", source=source, remedy=remedy)
     if file.ticks_per_beat <= 0:
         raise InvalidInput("counts SMPTE frames, not beats", source=source, remedy="export it with ticks per beat")
     tracks = [list(_with_ticks(track)) for track in file.tracks]
@@ -81,7 +86,7 @@ def read_midi(data: bytes, source: str) -> MidiTake:
     take = MidiTake(source, (), tempo, file.ticks_per_beat, next(iter(meters), None), bool(changes))
     strokes = sorted((tick, one.note, one.velocity) for track in tracks for tick, one in track if _is_stroke(one))
     last = max((track[-1][0] for track in tracks if track), default=0)
-    if last > MAX_TAKE_MS / min(part[2] for part in tempo) or take.ms_at(last) > MAX_TAKE_MS:
+    if last > _MAX_TICKS or take.ms_at(last) > MAX_TAKE_MS:
         raise InvalidInput("lasts more than 2 hours", source=source, remedy="cut it")
     notes = tuple(Note(take.ms_at(tick), pitch, velocity) for tick, pitch, velocity in strokes)
     return MidiTake(source, notes, tempo, take.ticks_a_quarter, take.meter, take.has_tempo)
@@ -138,18 +143,20 @@ def _only_map(tracks: Sequence[Sequence[tuple[int, Any]]], kind: str, what: str,
 
 def _tempo_map(
     changes: Sequence[tuple[int, int]], ticks_a_quarter: int, source: str
-) -> tuple[tuple[int, float, float], ...]:
+) -> tuple[tuple[int, float, int], ...]:
+    if changes and changes[-1][0] > _MAX_TICKS:
+        raise InvalidInput("lasts more than 2 hours", source=source, remedy="cut it")
     for tick, tempo_us in changes:
         bpm = 60_000_000 / tempo_us if tempo_us else 0.0
         if not MIN_BPM <= bpm <= MAX_BPM:
             problem = f"a tempo of {bpm:g} bpm at tick {tick}; {MIN_BPM:g} to {MAX_BPM:g} are measured"
             raise InvalidInput(problem, source=source, field="tempo", remedy="correct the tempo map")
     known = dict([(0, DEFAULT_TEMPO_US), *changes])
-    parts = [(0, 0.0, known[0] / 1000 / ticks_a_quarter)]
-    for (start, _), (tick, tempo_us) in pairwise(known.items()):
-        parts.append((tick, parts[-1][1] + (tick - start) * parts[-1][2], tempo_us / 1000 / ticks_a_quarter))
+    parts = [(0, 0.0, known[0])]
+    for (start, before_us), (tick, tempo_us) in pairwise(known.items()):
+        parts.append((tick, parts[-1][1] + (tick - start) * before_us / (1000 * ticks_a_quarter), tempo_us))
     return tuple(parts)
 
 
-def _tick(part: tuple[int, float, float]) -> int:
+def _tick(part: tuple[int, float, int]) -> int:
     return part[0]

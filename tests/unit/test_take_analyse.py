@@ -1,0 +1,186 @@
+"""Whole takes whose truth is known: latency, spread, feel, meters, and what cannot be measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sg_coach import FindingCode, Focus, InvalidInput, Severity, evaluate_session
+from sg_coach.take import PARTS, AnotherPiece, Note, analyse_take, report_lines
+from sg_coach.take.clave import strokes_ms
+from sg_coach.take.notes import steady_pulse
+from sg_coach.take.statistics import median, p95
+from tests.synthetic import CONTEXT, made, random_notes
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    bpm=st.floats(50, 300),
+    meter=st.sampled_from(["4/4", "2/4", "3/4", "5/4"]),
+    latency=st.floats(-78, 78),
+    spread=st.floats(8, 20),
+    chords=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_latency_and_p95_of_a_take_of_a_clip_are_recovered(
+    seed: int, bpm: float, meter: str, latency: float, spread: float, chords: bool
+) -> None:
+    take = made(
+        seed, bpm=bpm, meter=meter, latency=latency, spread=spread, chords=chords, strokes=500, dropped=0.1, wrong=0.1
+    )
+    session = analyse_take(take.played, take.pulse, CONTEXT, take.expected).session
+    bias = median(take.errors)  # a sample's own median cannot be told from latency
+    assert session.latency_removed_ms == pytest.approx(latency + bias, abs=2.5)
+    assert session.timing_p95_error_ms == pytest.approx(p95([error - bias for error in take.errors]), abs=2)
+    assert session.meter == meter
+    assert session.bpm == pytest.approx(bpm, abs=0.01)
+    assert session.timing_measurable
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    bpm=st.floats(50, 135),
+    latency=st.floats(-30, 30),
+    spread=st.floats(8, 20),
+    style=st.sampled_from(["bossa", "swing"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_latency_and_p95_against_the_grid_are_recovered(
+    seed: int, bpm: float, latency: float, spread: float, style: str
+) -> None:
+    swung = 1.37 if bpm < 130 else 1.42
+    off_beat = swung / (1 + swung) if style == "swing" else 0.5
+    take = made(seed, bpm=bpm, latency=latency, spread=spread, strokes=900, off_beat=off_beat)
+    session = analyse_take(take.played, take.pulse, replace(CONTEXT, style=style, grid=8)).session
+    assert session.latency_removed_ms == pytest.approx(latency, abs=2.5 + 2.5 * spread / 20)
+    removed = (session.latency_removed_ms or 0) - latency
+    assert session.timing_p95_error_ms == pytest.approx(p95([error - removed for error in take.errors]), abs=2)
+
+
+@pytest.mark.parametrize("meter", ["6/8", "12/8"])
+def test_eighths_are_the_beats_of_compound_meters(meter: str) -> None:
+    take = made(1, bpm=90, meter=meter, latency=20, spread=8, strokes=300)
+    report = analyse_take(take.played, take.pulse, CONTEXT, take.expected)
+    assert len(report.session.error_by_beat_ms or ()) == int(meter.split("/")[0])
+    assert report.session.latency_removed_ms == pytest.approx(20, abs=2.5)
+
+
+def test_swing_without_its_feel_is_read_as_lateness() -> None:
+    take = made(1, bpm=120, spread=1, strokes=200, off_beat=1.37 / 2.37)
+    straight = analyse_take(take.played, take.pulse, replace(CONTEXT, grid=8)).session
+    swung = analyse_take(take.played, take.pulse, replace(CONTEXT, grid=8, style="swing")).session
+    assert straight.timing_p95_error_ms == pytest.approx(39, abs=2)
+    assert swung.timing_p95_error_ms < 4
+
+
+def test_a_beat_that_drags_is_named() -> None:
+    take = made(4, bpm=100, spread=4, strokes=300)
+    beat = 600.0
+    dragged = [
+        note._replace(onset_ms=note.onset_ms + (25 if round(note.onset_ms / beat) % 4 == 3 else 0))
+        for note in take.played
+        if abs(note.onset_ms / beat - round(note.onset_ms / beat)) < 0.1
+    ]
+    errors = analyse_take(dragged, take.pulse, CONTEXT).session.error_by_beat_ms
+    assert errors is not None
+    assert errors[3] == pytest.approx(25, abs=3)
+    assert all(error is not None and abs(error) < 3 for error in errors[:3])
+
+
+@given(st.integers(0, 10**6), st.sampled_from([8, 16, None]), st.floats(240, 340))
+@settings(max_examples=60, deadline=None)
+def test_random_notes_are_not_measurable_and_never_graded_a(seed: int, grid: int | None, bpm: float) -> None:
+    pulse, notes = random_notes(seed, bpm)
+    report = analyse_take(notes, pulse, replace(CONTEXT, grid=grid))  # type: ignore[arg-type]
+    evaluation = evaluate_session(report.session)
+    assert report.session.timing_measurable is False
+    assert any("not measurable on this grid" in remark for remark in report.remarks)
+    assert evaluation.grade not in ("A", "B")
+    last = evaluation.findings[-1]
+    assert (last.code, last.severity) == (FindingCode.TIMING_NOT_MEASURABLE, Severity.INFO)
+
+
+def test_what_was_not_measured_is_never_the_focus() -> None:
+    pulse, notes = random_notes(3, 250)
+    evaluation = evaluate_session(analyse_take(notes, pulse, replace(CONTEXT, grid=16)).session)
+    assert [finding.code for finding in evaluation.findings] == [FindingCode.TIMING_NOT_MEASURABLE]
+    assert evaluation.primary_focus is Focus.PROGRESS
+    assert evaluation.focus_code == "progress"
+    assert evaluation.score_0_100 == 69
+
+
+@pytest.mark.parametrize("count", [1, 2, 11])
+def test_a_handful_of_notes_says_nothing_about_timing(count: int) -> None:
+    report = analyse_take([Note(500.0 * n + 7, 60) for n in range(count)], steady_pulse(120, "4/4", 8000), CONTEXT)
+    assert report.session.total_events == count
+    assert report.session.timing_measurable is False
+    assert any(f"{count} events, at least 12" in remark for remark in report.remarks)
+
+
+def test_a_count_in_is_left_out() -> None:
+    pulse = steady_pulse(120, "4/4", 16_000)
+    clicks = [Note(-500.0 * n, 76) for n in range(1, 5)]
+    notes = [Note(500.0 * n + 5, 60) for n in range(30)]
+    report = analyse_take([*clicks, *notes], pulse, CONTEXT)
+    assert report.notes == 30
+    assert "4 notes before bar 1 were left out" in report.remarks
+    with pytest.raises(InvalidInput, match="before bar 1"):
+        analyse_take(clicks, pulse, CONTEXT)
+
+
+def test_no_notes_is_an_error() -> None:
+    with pytest.raises(InvalidInput, match="no notes"):
+        analyse_take([], steady_pulse(120, "4/4", 1000), CONTEXT)
+    with pytest.raises(InvalidInput, match="clip holds no notes"):
+        analyse_take([Note(0, 60)], steady_pulse(120, "4/4", 1000), CONTEXT, [])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_another_piece_is_refused(seed: int) -> None:
+    clip, other = made(seed, bpm=100, chords=True), made(seed + 100, bpm=100, chords=True)
+    with pytest.raises(AnotherPiece, match="another piece"):
+        analyse_take(other.played, clip.pulse, CONTEXT, clip.expected)
+
+
+def test_half_a_take_is_a_take_of_its_clip() -> None:
+    take = made(2, bpm=100, spread=8)
+    half = take.played[: len(take.played) // 2]
+    report = analyse_take(half, take.pulse, CONTEXT, take.expected)
+    assert report.matched == len(half)
+    assert report.missed == len(take.expected) - len(half)
+
+
+def test_the_clave_is_asked_of_a_part_that_follows_it() -> None:
+    pulse = steady_pulse(100, "4/4", 19_000)
+    part = PARTS["tumbao"]
+    notes = [Note(ms + 12, 40) for ms in strokes_ms(part, pulse, 8)]
+    assert analyse_take(notes, pulse, replace(CONTEXT, part=part)).session.clave_hit_ratio == 1.0
+    chance = Random(1)
+    half = [note for note in notes if chance.random() < 0.5]
+    ratio = analyse_take(half, pulse, replace(CONTEXT, part=part)).session.clave_hit_ratio
+    assert ratio is not None
+    assert 0.3 < ratio < 0.7
+    without = analyse_take(notes, pulse, CONTEXT)
+    assert without.session.clave_hit_ratio is None
+    assert any("clave not measured" in remark for remark in without.remarks)
+
+
+def test_with_a_clip_the_strokes_of_the_part_are_the_clips() -> None:
+    take = made(2, bpm=100, spread=5, dropped=0.2)
+    context = replace(CONTEXT, part=PARTS["montuno-2-3"])
+    ratio = analyse_take(take.played, take.pulse, context, take.expected).session.clave_hit_ratio
+    assert ratio == pytest.approx(0.8, abs=0.07)
+
+
+def test_the_report_says_what_was_done() -> None:
+    take = made(2, bpm=100, spread=8, latency=30, dropped=0.1, wrong=0.1)
+    report = analyse_take(take.played, take.pulse, CONTEXT, take.expected)
+    text = "\n".join(report_lines(report))
+    assert "latency removed   +" in text
+    assert f"{report.matched} matched ({report.wrong_pitch} of another pitch), {report.missed} missed" in text
+    assert "error by beat     1: " in text
+    assert report.document()["reference"] == "clip"
