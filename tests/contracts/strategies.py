@@ -119,6 +119,9 @@ sessions = document(
         "coach_contract": st.just("v1"),
         "midi_contract": maybe(st.text(max_size=40)),
         "error_by_beat_ms": maybe(st.lists(maybe(numbers), max_size=12)),
+        "latency_removed_ms": maybe(st.floats(-80, 80)),
+        "timing_p95_se_ms": maybe(st.floats(0, 500)),
+        "timing_measurable": maybe(st.booleans()),
         "a key of a newer firmware": st.text() | numbers,
     },
 )

@@ -222,6 +222,9 @@ def session() -> dict[str, Any]:
         "coach_contract": "v1",
         "midi_contract": "v1",
         "error_by_beat_ms": [1.5, None, -2.0, 0.0],
+        "latency_removed_ms": 18.4,
+        "timing_p95_se_ms": 3.5,
+        "timing_measurable": True,
     }
 
 

@@ -154,3 +154,11 @@ def test_a_programs_name_tells_style_label_and_key(name: str, style: str, label:
     found = read_program_name(name)
     assert (found.style.name, found.label, found.key) == (style, label, key)
     assert found.style is STYLES.get(style, PLAIN)
+
+
+def test_what_was_not_measured_is_not_exported() -> None:
+    session = take(timing_measurable=False)
+    evaluation = evaluate_session(session)
+    exported = canonical_evaluation(session, evaluation)
+    assert (exported["severity"], exported["findings"], exported["recommendations"]) == ("GREEN", [], [])
+    assert canonical_assignment(session, evaluation)["intent"] == "Keep the pulse at a slightly higher tempo."

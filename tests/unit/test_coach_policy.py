@@ -103,6 +103,31 @@ def test_equally_severe_findings_stand_as_the_contract_orders_them() -> None:
     assert codes(evaluate_session(worst)) == ORDER
 
 
+@pytest.mark.parametrize(
+    ("facts", "score", "focus"),
+    [
+        ({}, 69, F.PROGRESS),
+        ({"panic_used": True}, 69, F.REALTIME_SAFETY),
+        ({"timing_p95_error_ms": 57, "notes_on_grid_ratio": 0.58}, 45, F.TIMING_STABILITY),
+    ],
+)
+def test_what_could_not_be_measured_is_said_and_neither_blamed_nor_praised(
+    facts: dict[str, Any], score: int, focus: Focus
+) -> None:
+    evaluation = evaluate_session(session(timing_measurable=False, **facts))
+    said = evaluation.findings[-1]
+    assert (said.code, said.severity) == (C.TIMING_NOT_MEASURABLE, Severity.INFO)
+    assert said not in evaluation.weighty
+    assert (evaluation.score_0_100, evaluation.primary_focus) == (score, focus)
+    assert C.TIMING_NOT_MEASURABLE not in codes(evaluate_session(session(timing_measurable=True, **facts)))
+
+
+def test_what_the_analyser_adds_leaves_the_ids_of_older_records_alone() -> None:
+    old = evaluate_session(session())
+    assert evaluate_session(session(timing_measurable=None, latency_removed_ms=None)) == old
+    assert evaluate_session(session(timing_measurable=True)).evaluation_id != old.evaluation_id
+
+
 def test_a_fail_comes_before_a_weightier_warning() -> None:
     evaluation = evaluate_session(session(clave_hit_ratio=0.7, notes_on_grid_ratio=0.5))
     assert evaluation.primary_focus is F.SUBDIVISION_GRID

@@ -238,3 +238,11 @@ def test_a_model_id_says_who_and_which(provider: str, model: str, expected: str)
 @given(st.text(), st.text())
 def test_a_model_id_is_always_legal(provider: str, model: str) -> None:
     assert re.fullmatch(MODEL_ID_PATTERN[1:-1], model_id(provider, model))
+
+
+def test_how_far_the_timing_can_be_believed_is_sent_if_it_is_known() -> None:
+    assert "timing_measurable" not in a_request(a_session()).facts
+    facts = a_request(a_session(timing_p95_se_ms=4.26, timing_measurable=False)).facts
+    assert (facts["timing_p95_give_or_take_ms"], facts["timing_measurable"]) == (4.3, False)
+    for name in ("timing_p95_give_or_take_ms", "timing_measurable"):
+        assert name in system_prompt()

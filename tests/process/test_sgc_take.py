@@ -1,0 +1,203 @@
+"""`sgc analyze` and `sgc latency` on the made-up take of the fixtures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.fixtures import takes
+from sg_coach import InvalidInput, session_from
+from sg_coach.cli import main
+from sg_coach.latency_book import KEPT, LatencyBook, Removed, book_path, note_latency, read_book
+from tests.conftest import FIXTURES
+from tests.contracts.test_schemas import schema_accepts
+
+CLIP = FIXTURES / "takes" / "clip_bossa"
+TAKE = CLIP / "take.mid"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: object) -> str:
+    assert main([*map(str, arguments)]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("ERROR: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+def test_the_fixture_made_anew_is_the_same_bytes() -> None:
+    here = {str(path.relative_to(CLIP.parent)): path.read_bytes() for path in CLIP.iterdir()}
+    assert takes.take_files() == here
+
+
+def test_a_take_against_its_clip(capsys: pytest.CaptureFixture[str]) -> None:
+    document = said(capsys, "analyze", TAKE, "--clip", CLIP)
+    session, report = document["session"], document["report"]
+    assert schema_accepts("session_record_v1", session)
+    assert report["reference"] == "clip"
+    assert report["matched"] + report["missed"] == 16 * 5 * 4
+    assert report["measurable"] is True
+    assert session["latency_removed_ms"] == pytest.approx(takes.LATENCY_MS, abs=4)
+    first, _, third, fourth = session["error_by_beat_ms"]
+    assert fourth - (first + third) / 2 == pytest.approx(takes.LATE_ON_FOUR_MS, abs=4)
+    assert (session["session_id"], session["program"]["name"]) == ("00000000-0000-0000-0000-00000000f006", "bossa_Dm")
+
+
+def test_the_bundle_is_the_clips_own_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "analyze", TAKE, "--bundle", CLIP) == said(capsys, "analyze", TAKE, "--clip", CLIP)
+
+
+def test_for_people_the_record_and_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", str(TAKE), "--clip", str(CLIP)]) == 0
+    record, report = capsys.readouterr().out.split("\n\n")
+    session_from(json.loads(record))
+    assert "latency removed   +2" in report
+    assert "measured against  the clip's notes" in report
+    assert "missed, 0 extra" in report
+    assert "remark            clave not measured" in report
+
+
+def test_without_a_clip_against_the_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    document = said(capsys, "analyze", TAKE)
+    assert document["report"]["reference"] == "grid"
+    assert document["session"]["grid"] == 8
+    assert document["session"]["program"]["name"] == "take"
+    assert said(capsys, "analyze", TAKE, "--grid", 16)["session"]["grid"] == 16
+    swung = said(capsys, "analyze", TAKE, "--style", "swing")
+    assert swung["report"]["off_beat"] == pytest.approx(1.37 / 2.37)
+    assert swung["session"]["timing_p95_error_ms"] > document["session"]["timing_p95_error_ms"]
+
+
+def test_what_the_player_knows_is_believed(capsys: pytest.CaptureFixture[str]) -> None:
+    known = said(
+        capsys, "analyze", TAKE, "--clip", CLIP, "--latency", "22", "--device", "sg-7", "--part", "montuno-2-3"
+    )
+    assert known["session"]["latency_removed_ms"] == 22
+    assert known["session"]["device_id"] == "sg-7"
+    assert known["session"]["clave_hit_ratio"] > 0.9
+
+
+def test_bars_of_a_count_in_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    whole, after = said(capsys, "analyze", TAKE), said(capsys, "analyze", TAKE, "--count-in", 4)
+    assert after["session"]["bars"] == whole["session"]["bars"] - 4
+    assert any("before bar 1" in remark for remark in after["report"]["remarks"])
+    assert "within the count-in" in refused(capsys, 1, "analyze", TAKE, "--count-in", 90)
+
+
+def test_the_record_and_the_plots_are_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out, svg, png = tmp_path / "session.json", tmp_path / "plot.svg", tmp_path / "plot.png"
+    document = said(capsys, "analyze", TAKE, "--clip", CLIP, "--out", out, "--plot", svg)
+    said(capsys, "analyze", TAKE, "--clip", CLIP, "--plot", png)
+    assert json.loads(out.read_bytes()) == document["session"]
+    assert b"<svg" in svg.read_bytes()
+    assert b"latency of +" in svg.read_bytes()
+    assert png.read_bytes().startswith(b"\x89PNG")
+    before = svg.read_bytes()
+    said(capsys, "analyze", TAKE, "--clip", CLIP, "--plot", svg)
+    assert svg.read_bytes() == before
+    assert main(["evaluate", str(out)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "words"),
+    [
+        (2, ("nowhere.mid",), "nowhere.mid: No such file"),
+        (2, (TAKE, "--clip", FIXTURES / "golden"), "clip.comp.mid"),
+        (2, (TAKE, "--clip", CLIP, "--bundle", CLIP), "contradict"),
+        (2, (TAKE, "--part", "cascara"), "there are: clave-son-3-2"),
+        (2, (TAKE, "--grid", "12"), "invalid choice"),
+        (2, (TAKE, "--latency", "200"), "from -80 to 80"),
+        (2, (TAKE, "--latency", "nan"), "from -80 to 80"),
+        (2, (TAKE, "--count-in", "-1"), "number of bars"),
+        (2, (TAKE, "--device", ""), "printable"),
+        (1, (CLIP / "clip.tags.json",), "no Standard MIDI File"),
+        (1, (TAKE, "--plot", "plot.gif"), "a plot is .svg or .png"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    capsys: pytest.CaptureFixture[str], code: int, arguments: tuple[object, ...], words: str
+) -> None:
+    assert words in refused(capsys, code, "analyze", *arguments)
+
+
+def test_a_clip_that_is_another_piece(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(CLIP, tmp_path / "other"))
+    moved = bytearray((CLIP / "clip.comp.mid").read_bytes())
+    for place in range(len(moved) - 2):
+        if moved[place] in (0x90, 0x80) and moved[place + 2] in (80, 0):
+            moved[place + 1] += 5
+    (other / "clip.comp.mid").write_bytes(moved)
+    assert "another piece" in refused(capsys, 1, "analyze", TAKE, "--clip", other)
+    document = said(capsys, "analyze", TAKE, "--bundle", other)
+    assert document["report"]["reference"] == "grid"
+    assert any("another piece" in remark for remark in document["report"]["remarks"])
+
+
+def test_latencies_are_remembered_by_device(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert said(capsys, "latency") == {"devices": []}
+    for device in ("sg-1", "sg-1", "sg-2"):
+        said(capsys, "analyze", TAKE, "--device", device)
+    said(capsys, "analyze", TAKE, "--device", "sg-3", "--no-book")
+    first, second = said(capsys, "latency")["devices"]
+    assert (first["device_id"], len(first["takes"])) == ("sg-1", 2)
+    assert first["usual_ms"] == pytest.approx(takes.LATENCY_MS, abs=4)
+    assert said(capsys, "latency", "--device", "sg-2")["devices"] == [second]
+    assert "no take of this device" in refused(capsys, 1, "latency", "--device", "sg-3")
+    assert main(["latency"]) == 0
+    assert capsys.readouterr().out.startswith("sg-1: +")
+    assert (tmp_path / "data" / "sgc" / "latency.json").stat().st_mode & 0o777 == 0o600
+    said(capsys, "analyze", TAKE, "--device", "sg-9", "--book", tmp_path / "own.json")
+    assert [row["device_id"] for row in said(capsys, "latency", "--book", tmp_path / "own.json")["devices"]] == ["sg-9"]
+
+
+def test_a_broken_book_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    book = tmp_path / "book.json"
+    book.write_text('{"devices": {"sg-1": [{"latency_ms": 900, "at_utc": "2026-02-04T12:34:56.789Z"}]}}')
+    error = refused(capsys, 1, "latency", "--book", book)
+    assert str(book) in error
+    assert "devices.sg-1.0.latency_ms" in error
+    book.write_text("nonsense")
+    assert str(book) in refused(capsys, 1, "latency", "--book", book)
+
+
+def removed(ms: float) -> Removed:
+    return Removed(latency_ms=ms, at_utc="2026-02-04T12:34:56.789Z")
+
+
+def test_the_last_takes_of_a_device_count(tmp_path: Path) -> None:
+    for ms in range(20):
+        note_latency(tmp_path / "book.json", "sg-1", removed(ms))
+    book = read_book(tmp_path / "book.json")
+    assert [one.latency_ms for one in book.devices["sg-1"]] == list(range(20 - KEPT, 20))
+    assert book.usual_ms("sg-1") == pytest.approx(15.5)
+    assert book.usual_ms("sg-2") is None
+
+
+def test_of_too_many_devices_the_oldest_goes() -> None:
+    book = LatencyBook()
+    for number in range(101):
+        book = book.with_take(f"sg-{number}", removed(1))
+    assert len(book.devices) == 100
+    assert "sg-0" not in book.devices
+
+
+def test_where_the_book_lies() -> None:
+    assert book_path({"XDG_DATA_HOME": "/data"}) == Path("/data/sgc/latency.json")
+    assert book_path({"HOME": "/home/a", "XDG_DATA_HOME": "relative"}) == Path("/home/a/.local/share/sgc/latency.json")
+    with pytest.raises(InvalidInput, match="--book"):
+        book_path({})
