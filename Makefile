@@ -43,8 +43,9 @@ test: lint       ## everything; green
 bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
 	$(BIN)/python -m benchmarks
 
-docs: $(STAMP)   ## regenerate docs/cli/*.txt
+docs: $(STAMP)   ## regenerate docs/cli/*.txt and the plots
 	$(BIN)/python scripts/write_cli_docs.py
+	$(BIN)/python scripts/write_take_plots.py
 
 cbsp21: $(STAMP) ## name the changed files in .cbsp21/patch_input.json (read them first)
 	$(BIN)/python scripts/cbsp21/write_patch_input.py

@@ -35,11 +35,16 @@ def analyze(arguments: Namespace) -> Answer:
         _write(arguments.plot, plot_bytes(report, beats_in_bar(report.session.meter), form))
     if arguments.out:
         _write(arguments.out, record)
-    if report.session.device_id and not arguments.no_book:
+    if report.session.device_id and _found_a_latency(report, arguments):
         removed = Removed(latency_ms=report.session.latency_removed_ms or 0.0, at_utc=utc_text(build_time()))
         note_latency(arguments.book or users_book(), report.session.device_id, removed)
     document = {"session": parse_json_object(record), "report": report.document()}
     return Answer(record.decode() + "\n".join(["", *report_lines(report), ""]), document)
+
+
+def _found_a_latency(report: TakeReport, arguments: Namespace) -> bool:
+    """Whether there is something to remember: one that was given tells nothing new, one of random notes nothing."""
+    return bool(report.session.timing_measurable) and arguments.latency is None and not arguments.no_book
 
 
 def latency(arguments: Namespace) -> Answer:

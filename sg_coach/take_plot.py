@@ -50,7 +50,7 @@ def plot_bytes(report: TakeReport, beats_a_bar: int, form: str) -> bytes:
 
 
 def _draw_bars(axes: Axes, report: TakeReport, beats_a_bar: int) -> None:
-    steps = 4.0
+    steps = 2 if report.reference == "grid" and report.session.grid == 8 else 4
     bars = [(one.beat + one.step / steps) / beats_a_bar + 1 for one in report.placed]
     _draw_band(axes)
     axes.plot(bars, [one.error_ms for one in report.placed], ".", color=_EVENT, markersize=4)

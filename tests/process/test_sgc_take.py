@@ -165,6 +165,12 @@ def test_latencies_are_remembered_by_device(capsys: pytest.CaptureFixture[str], 
     assert [row["device_id"] for row in said(capsys, "latency", "--book", tmp_path / "own.json")["devices"]] == ["sg-9"]
 
 
+def test_only_a_latency_that_was_found_is_remembered(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "analyze", TAKE, "--device", "sg-1", "--latency", 20)
+    said(capsys, "analyze", TAKE, "--device", "sg-1", "--count-in", 15)
+    assert said(capsys, "latency") == {"devices": []}
+
+
 def test_a_broken_book_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     book = tmp_path / "book.json"
     book.write_text('{"devices": {"sg-1": [{"latency_ms": 900, "at_utc": "2026-02-04T12:34:56.789Z"}]}}')
