@@ -106,7 +106,7 @@ def _evaluation_id(session: SessionRecord, t: Thresholds) -> UUID:
     return uuid5(EVALUATION_NAMESPACE, f'{{"session":{facts},"thresholds":{_rules_text(t)}}}')
 
 
-_ANALYSED: Final = ("latency_removed_ms", "timing_p95_se_ms", "timing_measurable")
+_ANALYSED: Final = ("latency_removed_ms", "timing_p95_se_ms", "timing_measurable", "take_sha256")
 
 
 @lru_cache(maxsize=8)

@@ -134,10 +134,9 @@ class SessionRecord(BaseModel):
     """The facts of one take: measurements, never opinions, no raw events.
 
     Errors are in ms against the grid, ratios are 0..1. `error_by_beat_ms` is the signed mean error of each beat of
-    the bar (late is positive), null for a beat with too few events. The last three come from the take analyser: the
-    constant latency that was taken out (late is positive), the standard error of the p95, and whether the timing says
-    more than random notes would (null: nobody looked). Raises pydantic.ValidationError; use `session_from` for an
-    error that names the file.
+    the bar (late is positive), null for a beat with too few events. The last four are the take analyser's: the latency
+    that it took out, the p95's standard error, whether the timing says more than random notes would (null: nobody
+    looked), its file's digest. Raises pydantic.ValidationError; `session_from` gives an error that names the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -165,6 +164,7 @@ class SessionRecord(BaseModel):
     latency_removed_ms: Annotated[Number, Field(ge=-80, le=80)] | None = None
     timing_p95_se_ms: Milliseconds | None = None
     timing_measurable: StrictBool | None = None
+    take_sha256: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = None
 
     @model_validator(mode="after")
     def _late_is_a_part_of_total(self) -> Self:
@@ -183,10 +183,7 @@ class CoachFinding(Value):
 
 
 class CoachEvaluation(Value):
-    """What the rules say about one take.
-
-    `findings` are in order of weight, the first one sets the focus, unless it is INFO: that asks for no practice.
-    """
+    """What the rules say about one take. `findings` stand by weight; the first one sets the focus, unless it is INFO."""
 
     evaluation_id: Uuid
     session_id: Uuid
@@ -204,7 +201,7 @@ class CoachEvaluation(Value):
     @property
     def weighty(self) -> tuple[CoachFinding, ...]:
         """The findings that ask for practice: WARN and FAIL."""
-        return tuple(finding for finding in self.findings if finding.severity is not Severity.INFO)
+        return tuple(one for one in self.findings if one.severity is not Severity.INFO)
 
 
 class Decision(Value):

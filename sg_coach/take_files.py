@@ -56,9 +56,20 @@ def analyse_files(
     tags' tempo. `grid_if_another`: a take of another piece (an improvisation over the clip, say) is measured against
     the grid instead of being refused. Raises InvalidInput naming the file, ExtraMissing.
     """
-    tags = tags or {}
+    report = _analysed(take, clip, _context(tags or {}, wishes, name, take), tags or {}, wishes, grid_if_another)
+    session = report.session.model_copy(update={"take_sha256": sha256_bytes(take)})
+    return replace(report, session=session)
+
+
+def _analysed(
+    take: bytes,
+    clip: bytes | None,
+    context: Context,
+    tags: Mapping[str, Any],
+    wishes: Wishes,
+    grid_if_another: bool,
+) -> TakeReport:
     played = read_midi(take, TAKE_FILE)
-    context = _context(tags, wishes, name, take)
     if clip is None:
         pulse, remarks = _own_pulse(played, tags)
         return _remarked(analyse_take(_from_bar_1(played.notes, pulse, wishes), pulse, context), remarks)

@@ -44,7 +44,7 @@ from .models import (
     program_key,
 )
 from .ports import Clock
-from .take_intake import analyse_take_file
+from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refuse_outdated
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest manifest, tags or coaching file that is read, in bytes."""
@@ -53,9 +53,6 @@ HINT_THREADS: Final = 32
 """So many clips may wait for a slow disk before one of them delays another's hint."""
 
 DISK_THREADS: Final = 8
-
-ANALYSIS_THREADS: Final = 1
-"""Takes are analysed one after the other: it is all computing, and nobody else's hint shall wait for it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +72,7 @@ class DiskBundles:
         """See ports.Bundles."""
         try:
             return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotAnalysed):
             if not await run_blocking(self._analyse, bundle, limiter=self._analysts):
                 raise
         return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
@@ -106,6 +103,7 @@ class DiskBundles:
             manifest = _document_or_none(folder, MANIFEST_FILE)
             try:
                 take = read_take(folder, manifest)
+                refuse_outdated(folder, take.session)
                 coached = _as_it_stands(folder, manifest or {}, decide(take))
                 if coached.new:
                     file = folder.write_visible(COACH_FILE, coaching_bytes(coached.coaching))
@@ -302,17 +300,9 @@ def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -
         return
     if addendum.clip_id == coached.take.clip_id and not addendum.queued:
         entry = artifact("ai_coach", "ai_coach", AI_FILE, raw, origin="live")
-        folder.write(
-            MANIFEST_FILE,
-            to_json_bytes(
-                manifest_with(
-                    manifest,
-                    entry=entry,
-                    clip_id=coached.take.clip_id,
-                    created_at_utc=coached.coaching.created_at_utc,
-                )
-            ),
-        )
+        clip_id, created = coached.take.clip_id, coached.coaching.created_at_utc
+        mended = manifest_with(manifest, entry=entry, clip_id=clip_id, created_at_utc=created)
+        folder.write(MANIFEST_FILE, to_json_bytes(mended))
 
 
 def _forget_error(folder: Folder) -> None:

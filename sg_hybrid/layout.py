@@ -119,14 +119,15 @@ class Walk:
         """Return the take of a bundle, or None if it holds none."""
         parent, name = os.path.split(bundle)
         try:
-            status = _status(f"{bundle}/{SESSION_FILE}") or _status(f"{bundle}/{TAKE_FILE}")
+            session, take = _status(f"{bundle}/{SESSION_FILE}"), _status(f"{bundle}/{TAKE_FILE}")
         except OSError as error:
             self._report(bundle, error.strerror or str(error))
             return None
-        if status is None:
+        played = session or take
+        if played is None:
             return None
-        signature = hash((status.st_mtime_ns, status.st_size, status.st_ino))
-        return Sighting(status.st_mtime_ns, name, parent, signature)
+        marks = [status and (status.st_mtime_ns, status.st_size, status.st_ino) for status in (session, take)]
+        return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)))
 
     def _takes(self, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
         return list(self._each(bundles, watch))

@@ -1,4 +1,4 @@
-"""A bundle that holds a `take.mid` and no `session.json`: the take is analysed and `session.json` written. Blocking.
+"""A bundle whose `take.mid` has no `session.json` yet: the take is analysed and `session.json` written. Blocking.
 
 Bounded by the sizes of what is read: the cost of an analysis is linear in the notes. It is computing, so it runs in a
 thread of its own and outside the folder's lock; only the write is inside.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sg_coach.contract import COMP_FILE
-from sg_coach.errors import InvalidInput, UnsafePath
+from sg_coach.contract import COMP_FILE, MAX_SESSION_BYTES
+from sg_coach.digest import sha256_bytes
+from sg_coach.errors import CoachError, InvalidInput, UnsafePath
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
+from sg_coach.models import SessionRecord
 from sg_coach.take_files import analyse_files, session_bytes
 
 from .layout import OTA_PREFIX
@@ -20,21 +22,24 @@ from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE
 MAX_TAKE_BYTES: Final = 256 * 1024
 """Largest MIDI file that the worker analyses: about 30,000 notes, a second of computing on a small machine."""
 
+ANALYSIS_THREADS: Final = 1
+"""Takes are analysed one after the other: it is all computing, and nobody else's hint shall wait for it."""
+
 _MAX_TAGS_BYTES: Final = 4 * 1024 * 1024
 
 
 def analyse_take_file(folder: Folder) -> bool:
     """Write the `session.json` of the take in `folder`, durably; return whether there is one now.
 
-    A `session.json` that somebody else wrote is left alone. The clip's comping is what the take is measured against; a
-    take of something else is measured against the grid. Raises InvalidInput or UnsafePath, naming the file, if the
-    take cannot be used, ExtraMissing without the MIDI package, LockTimeout, OSError.
+    A `session.json` that somebody else wrote is left alone; one that was made from an earlier take is replaced. The
+    clip's comping is what the take is measured against; a take of something else is measured against the grid. Raises
+    InvalidInput or UnsafePath, naming the file, if the take cannot be used, ExtraMissing without the MIDI package,
+    LockTimeout, OSError.
     """
-    if folder.exists(SESSION_FILE):
-        return True
+    before = folder.read_if_there(SESSION_FILE, MAX_SESSION_BYTES)
     take = folder.read_if_there(TAKE_FILE, MAX_TAKE_BYTES)
-    if take is None:
-        return False
+    if take is None or (before is not None and not _is_of_another(before, take)):
+        return before is not None
     report = analyse_files(
         take,
         name=folder.path.name.removeprefix(OTA_PREFIX),
@@ -43,9 +48,34 @@ def analyse_take_file(folder: Folder) -> bool:
         grid_if_another=True,
     )
     with folder.lock():
-        if not folder.exists(SESSION_FILE):
+        if folder.read_if_there(SESSION_FILE, MAX_SESSION_BYTES) == before:
             folder.write(SESSION_FILE, session_bytes(report.session))
     return True
+
+
+class NotAnalysed(CoachError):
+    """The `take.mid` there is another take than the one that `session.json` was made from."""
+
+
+def refuse_outdated(folder: Folder, session: SessionRecord) -> None:
+    """Raise NotAnalysed if the record was made from another `take.mid` than the one there now.
+
+    A record of the instrument's own is never outdated. Raises InvalidInput and UnsafePath, too.
+    """
+    if session.take_sha256 is None:
+        return
+    take = folder.read_if_there(TAKE_FILE, MAX_TAKE_BYTES)
+    if take is not None and sha256_bytes(take) != session.take_sha256:
+        raise NotAnalysed
+
+
+def _is_of_another(record: bytes, take: bytes) -> bool:
+    """Whether the analyser made this record, of another take. A record that cannot be read is not ours."""
+    try:
+        made_from = parse_json_object(record).get("take_sha256")
+    except InvalidInput:
+        return False
+    return isinstance(made_from, str) and made_from != sha256_bytes(take)
 
 
 def _tags(folder: Folder) -> dict[str, Any]:

@@ -122,6 +122,7 @@ sessions = document(
         "latency_removed_ms": maybe(st.floats(-80, 80)),
         "timing_p95_se_ms": maybe(st.floats(0, 500)),
         "timing_measurable": maybe(st.booleans()),
+        "take_sha256": maybe(st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True)),
         "a key of a newer firmware": st.text() | numbers,
     },
 )

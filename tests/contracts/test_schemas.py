@@ -225,6 +225,7 @@ def session() -> dict[str, Any]:
         "latency_removed_ms": 18.4,
         "timing_p95_se_ms": 3.5,
         "timing_measurable": True,
+        "take_sha256": "sha256:" + "0" * 64,
     }
 
 

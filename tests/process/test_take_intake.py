@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sg_coach.contract import TAKE_FILE
+from sg_coach.digest import sha256_bytes
 from sg_coach.files import Folder
 from sg_hybrid.intake import scan_once
 from sg_hybrid.take_intake import MAX_TAKE_BYTES, analyse_take_file
@@ -103,6 +104,21 @@ async def test_a_take_that_cannot_be_used_is_refused_and_mended_by_a_better_one(
         assert not (bundle / "session.json").exists()
         drop(bundle)
         await until(lambda: (bundle / "clip.coach.json").exists() and not (bundle / "clip.error.json").exists())
+
+
+@pytest.mark.parametrize("watcher", ["inotify", "portable"])
+async def test_another_take_over_the_first_one_is_another_take(place: Place, watcher: str) -> None:
+    bundle = clip_in(place)
+    later = (CLIP / TAKE_FILE).read_bytes().replace(b"\x07\xa1\x20", b"\x07\xa1\x00")
+    async with place.worker(ai_enabled=False, watcher=watcher):
+        drop(bundle)
+        await until(lambda: (bundle / "manifest.json").exists())
+        first = (bundle / "session.json").read_bytes()
+        drop(bundle, later)
+        await until(lambda: (bundle / "session.json").read_bytes() != first)
+        of_the_second = sha256_bytes((bundle / "session.json").read_bytes())
+        await until(lambda: of_the_second in (bundle / "manifest.json").read_text())
+    assert document(bundle / "session.json")["take_sha256"] == sha256_bytes(later)
 
 
 def test_a_session_that_somebody_wrote_is_left_alone(tmp_path: Path) -> None:
