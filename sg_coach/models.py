@@ -183,7 +183,7 @@ class CoachFinding(Value):
 
 
 class CoachEvaluation(Value):
-    """What the rules say about one take. `findings` stand by weight; the first one sets the focus, unless it is INFO."""
+    """What the rules say about one take. `findings` stand by weight; the first sets the focus, unless it is INFO."""
 
     evaluation_id: Uuid
     session_id: Uuid

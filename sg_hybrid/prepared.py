@@ -118,10 +118,12 @@ class PreparedTip:
         return replace(self, texts=self.texts[1:])
 
 
-def class_of(evaluation: CoachEvaluation) -> TipClass:
-    """Return the diagnosis class of a take."""
+def class_of(evaluation: CoachEvaluation) -> TipClass | None:
+    """Return the diagnosis class of a take; None if something could not be measured: no prepared text says that."""
     if not evaluation.findings:
         return TipClass.PROGRESS
+    if len(evaluation.weighty) < len(evaluation.findings):
+        return None
     first = evaluation.findings[0]
     return TipClass(f"{_PREFIX[first.code]}_{first.severity.lower()}")
 

@@ -108,14 +108,16 @@ class Preparer:
             return None
         self._latest = class_of(coached.evaluation)
         self._want(clip_from(coached.take.tags))
-        tip = self._bank.take(self._key(coached))
+        key = self._key(coached)
+        tip = None if key is None else self._bank.take(key)
         if tip is None:
             return None
         take = coached.take
         return addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
 
-    def _key(self, coached: Coached) -> TipKey:
-        return key_for(clip_from(coached.take.tags), class_of(coached.evaluation), self._model)
+    def _key(self, coached: Coached) -> TipKey | None:
+        tip_class = class_of(coached.evaluation)
+        return None if tip_class is None else key_for(clip_from(coached.take.tags), tip_class, self._model)
 
     def bundle_appeared(self, bundle: Path) -> None:
         """A clip is there to be played: its tips are wanted before its take ends."""

@@ -51,6 +51,11 @@ def test_every_take_has_one_of_nine_classes(facts: dict[str, Any], expected: str
     assert class_of(evaluate_session(session(**(FINE | facts)))) == expected
 
 
+@pytest.mark.parametrize("facts", [{}, {"timing_p95_error_ms": 60.0}])
+def test_no_prepared_text_fits_a_take_that_could_not_be_measured(facts: dict[str, Any]) -> None:
+    assert class_of(evaluate_session(session(**(FINE | facts | {"timing_measurable": False})))) is None
+
+
 def test_each_class_is_reached_and_has_its_slots() -> None:
     assert set(SLOTS_OF) == set(TipClass)
     assert len(TipClass) == 9
