@@ -24,6 +24,8 @@ class Made:
     expected: list[Note]
     played: list[Note]
     errors: list[float]
+    note_errors: list[float]
+    """The same of each note: a chord counts as often as it has notes."""
 
 
 def part(pulse: Pulse, strokes: int, chance: Random, *, chords: bool, off_beat: float = 0.5) -> list[list[Note]]:
@@ -55,15 +57,17 @@ def take_of(
     """A stroke of the hand has one error; strings come up to 3 ms apart."""
     played: list[Note] = []
     errors: list[float] = []
+    note_errors: list[float] = []
     for stroke in part:
         error = max(-2.5 * spread, min(2.5 * spread, chance.gauss(0, spread)))
         if chance.random() < dropped:
             continue
         errors.append(error)
         for note in stroke:
+            note_errors.append(error + chance.uniform(-1.5, 1.5))
             pitch = note.pitch + chance.choice((1, 2, -1)) if chance.random() < wrong else note.pitch
-            played.append(Note(note.onset_ms + latency + error + chance.uniform(-1.5, 1.5), pitch))
-    return Made(pulse, [note for stroke in part for note in stroke], played, errors)
+            played.append(Note(note.onset_ms + latency + note_errors[-1], pitch))
+    return Made(pulse, [note for stroke in part for note in stroke], played, errors, note_errors)
 
 
 def made(

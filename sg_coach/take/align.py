@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from .latency import MOST_MS, held, iterated_median
 from .notes import Note
+from .statistics import median
 
 WIDEST_WINDOW_MS: Final = 250.0
 BEAT_SHARE: Final = 0.45
@@ -26,6 +27,11 @@ WRONG_PITCH_MS: Final = 40.0
 
 MAX_BAND: Final = 64
 """Played notes that one expected note is compared with, at most."""
+
+FAR_MS: Final = 50.0
+FAR_SPREADS: Final = 5.0
+MAD_TO_SPREAD: Final = 1.4826
+"""A note is far off beyond 50 ms and five spreads of the player; the spread is estimated from the median error."""
 
 _PRIOR: Final = 0.002
 """Of two equally likely latencies the smaller one is taken: a ms costs this share of the votes."""
@@ -82,11 +88,35 @@ def align(
         latency = iterated_median(delays_at, _likely_latency(by_pitch, times_e, times_p))
     else:
         latency = held(latency_ms)
-    pairs = exact(latency)
+    pairs = _plausible(exact(latency), times_e, times_p, latency)
     found = [Match(i, j, times_p[j] - times_e[i] - latency, True) for i, j in pairs]
     found += _left_over(times_e, times_p, pairs, latency, window_ms)
     matches = tuple(sorted(found))
     return Alignment(matches, latency, len(expected) - len(matches), len(played) - len(matches))
+
+
+def _plausible(
+    pairs: Sequence[tuple[int, int]], expected: Sequence[float], played: Sequence[float], latency: float
+) -> list[tuple[int, int]]:
+    """Return the pairs without those that only share a pitch by chance.
+
+    Such a played note is far off its expected one, for this player, and stands at another expected note: a wrong note
+    there, of the pitch that was left out here.
+    """
+    if not pairs:
+        return []
+    errors = [abs(played[j] - latency - expected[i]) for i, j in pairs]
+    far = max(FAR_SPREADS * MAD_TO_SPREAD * median(errors), FAR_MS)
+    return [
+        pair
+        for pair, error in zip(pairs, errors, strict=True)
+        if error <= far or _nearest(expected, played[pair[1]] - latency) > error / 2
+    ]
+
+
+def _nearest(ascending: Sequence[float], ms: float) -> float:
+    after = bisect_left(ascending, ms)
+    return min(abs(found - ms) for found in ascending[max(after - 1, 0) : after + 1])
 
 
 def _left_over(

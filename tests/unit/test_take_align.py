@@ -81,6 +81,22 @@ def test_a_wrong_note_is_wrong_and_not_missed() -> None:
     assert (len(found.matches), found.same_pitch, found.missed, found.extra) == (8, 7, 0, 0)
 
 
+def test_a_wrong_note_is_not_taken_for_the_one_that_was_left_out_before() -> None:
+    expected = [Note(150.0 * n, 60 + n % 7) for n in range(60)]
+    played = [note for n, note in enumerate(expected) if n != 30]
+    played[30] = played[30]._replace(pitch=expected[30].pitch)  # on the next beat, the pitch that was left out
+    found = align(expected, played, 200)
+    assert max(abs(match.error_ms) for match in found.matches) == 0
+    assert (found.missed, found.extra, len(found.matches) - found.same_pitch) == (1, 0, 1)
+
+
+def test_a_late_note_with_no_other_near_stays_the_one_that_was_meant() -> None:
+    expected = [Note(1000.0 * n, 60 + n % 7) for n in range(40)]
+    played = [note._replace(onset_ms=note.onset_ms + (220 if n == 9 else 0)) for n, note in enumerate(expected)]
+    found = align(expected, played, 250)
+    assert (found.missed, found.extra, max(match.error_ms for match in found.matches)) == (0, 0, 220)
+
+
 def test_drops_and_extras_are_counted() -> None:
     expected = [Note(500.0 * n, 60 + n % 5) for n in range(40)]
     played = [note for n, note in enumerate(expected) if n % 10] + [Note(1250.0, 90), Note(3250.0, 91)]

@@ -25,16 +25,17 @@ from tests.synthetic import CONTEXT, made, random_notes
     spread=st.floats(8, 20),
     chords=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_latency_and_p95_of_a_take_of_a_clip_are_recovered(
     seed: int, bpm: float, meter: str, latency: float, spread: float, chords: bool
 ) -> None:
     take = made(
-        seed, bpm=bpm, meter=meter, latency=latency, spread=spread, chords=chords, strokes=500, dropped=0.1, wrong=0.1
+        seed, bpm=bpm, meter=meter, latency=latency, spread=spread, chords=chords, strokes=1000, dropped=0.1, wrong=0.1
     )
     session = analyse_take(take.played, take.pulse, CONTEXT, take.expected).session
-    bias = median(take.errors)  # a sample's own median cannot be told from latency
-    assert session.latency_removed_ms == pytest.approx(latency + bias, abs=2.5)
+    # A sample's own median cannot be told from latency.
+    assert session.latency_removed_ms == pytest.approx(latency + median(take.note_errors), abs=2.5)
+    bias = median(take.errors)
     assert session.timing_p95_error_ms == pytest.approx(p95([error - bias for error in take.errors]), abs=2)
     assert session.meter == meter
     assert session.bpm == pytest.approx(bpm, abs=0.01)
