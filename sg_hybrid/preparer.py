@@ -106,7 +106,7 @@ class Preparer:
         """See ports.Tips. New texts are asked for when few are left."""
         if not self._enabled:
             return None
-        self._latest = class_of(coached.evaluation)
+        self._latest = class_of(coached.evaluation) or self._latest
         self._want(clip_from(coached.take.tags))
         key = self._key(coached)
         tip = None if key is None else self._bank.take(key)

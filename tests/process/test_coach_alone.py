@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.conftest import FIXTURES
 from tests.takes import GOLDEN_SESSION, golden
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,13 @@ def test_every_command_works_but_keys(site: Path, tmp_path: Path) -> None:
         assert refused.stderr == (
             "ERROR: keys need the cryptography package; install it with: pip install sg-hybrid[sign]\n"
         )
+
+
+def test_a_take_needs_its_extra_and_says_so(site: Path) -> None:
+    refused = alone(site, SGC, "analyze", FIXTURES / "takes" / "clip_bossa" / "take.mid")
+    assert refused.returncode == 1
+    assert refused.stderr == ("ERROR: MIDI files need the mido package; install it with: pip install sg-hybrid[midi]\n")
+    assert alone(site, "import sg_coach.take, sg_coach.midi_file, sg_coach.take_plot").returncode == 0
 
 
 def test_the_wheel_brings_the_command(site: Path) -> None:
