@@ -210,8 +210,13 @@ def _put(found: list[Any], entry: dict[str, Any]) -> list[Any]:
     whose = _whose(entry)
     if whose is None:
         raise ValueError("only the worker's own entries are put into a manifest")
-    places = [index for index, old in enumerate(found) if _whose(old) == whose] or [len(found)]
-    return [*found[: places[0]], entry, *(old for old in found[places[0] + 1 :] if _whose(old) != whose)]
+    places = [index for index, old in enumerate(found) if _names(old, whose)] or [len(found)]
+    return [*found[: places[0]], entry, *(old for old in found[places[0] + 1 :] if not _names(old, whose))]
+
+
+def _names(entry: object, whose: str) -> bool:
+    """Whether an entry claims this file of ours, by its id or by its path (they may contradict each other)."""
+    return isinstance(entry, dict) and (entry.get("artifact_id") == whose or entry.get("path") == OURS[whose][1])
 
 
 def _with_source(manifest: dict[str, Any]) -> dict[str, Any]:
