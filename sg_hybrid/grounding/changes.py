@@ -24,7 +24,7 @@ _SLOWER: Final = re.compile(
     r"\b(?:slower|decelerate\w*|ease off"
     r"|slow(?:ing)?(?: (?:it|this|that|things|them|the|your|a)(?: \w+)?)? down"
     rf"|(?:lower|reduc|drop|decreas|cut|eas)(?:e|ing|ping|ting)? {_TEMPO}"
-    rf"|(?:bring|take|move|turn|set|put|pull|go|back) {_TEMPO}(?: \w+)? (?:down|lower|back|off)"
+    rf"|(?:bring|take|move|turn|set|put|pull|go|back|dial|knock) {_TEMPO}(?: \w+)? (?:down|lower|back|off)"
     rf"|{_TEMPO}(?: \w+)? (?:down|lower|drops|falls|sinks)|(?:lower|less) (?:tempo|speed)"
     r"|half[- ](?:time|tempo|speed)|half (?:the|that|your) (?:tempo|speed)"
     rf"|(?:down|minus|lose|drop){_BY_BPM}|bpm (?:less|down|lower))\b"

@@ -32,7 +32,7 @@ _STRETCHES: Final = vocabulary(
 )
 _LOOKING: Final = vocabulary("go look looking think thinking plan hear listen read feel stay")
 _LEAVING: Final = vocabulary("leave left idea feeling meaning")
-_LANDING: Final = vocabulary("land come fall arrive")
+_LANDING: Final = vocabulary("land landing come coming fall falling arrive arriving hit hitting enter entering")
 BEING: Final = vocabulary(
     """
     is are was were sits sit sat lies lie lay comes came falls fell runs ran drifts drifted wobbles wobbled feels

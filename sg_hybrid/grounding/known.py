@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any, Final
 
 _NOISE: Final = 1e-6
@@ -15,9 +14,21 @@ class Known:
     """What a text may say: numbers by unit, signs, and what is not known (None, or an empty list)."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
-        following = facts.get("next_round")
+        following, program = facts.get("next_round"), facts.get("program")
         self._facts = facts
         self._next: Mapping[str, Any] = following if isinstance(following, Mapping) else {}
+        self.tempo_delta = _number(self._next.get("tempo_delta_bpm"))
+        """How much faster the next round is, in BPM."""
+        self.difficulty_delta = _number(self._next.get("difficulty_delta"))
+        """How much harder the next round is."""
+        self.beats = _beats(facts.get("error_by_beat_ms"))
+        """Signed mean error of each beat of the bar in ms, late is positive; empty if not measured."""
+        self.beat_errors = [ms for ms in self.beats if ms is not None]
+        """The errors of those beats that were measured, in ms."""
+        self.meter = str(facts.get("meter", ""))
+        """As `4/4`; empty if not known."""
+        self.label = str(program.get("name", "")).lower() if isinstance(program, Mapping) else ""
+        """The program's name in lower case."""
 
     def number(self, name: str) -> float | None:
         """Return a fact, None if it is not known."""
@@ -27,55 +38,21 @@ class Known:
         """Return those of the named facts that are known."""
         return [value for name in names if (value := self.number(name)) is not None]
 
-    @cached_property
-    def beats(self) -> list[float | None]:
-        """Signed mean error of each beat of the bar in ms, late is positive; empty if not measured."""
-        beats = self._facts.get("error_by_beat_ms")
-        if not isinstance(beats, list | tuple) or all(_number(one) is None for one in beats):
-            return []
-        return [_number(one) for one in beats]
-
-    @cached_property
-    def beat_errors(self) -> list[float]:
-        """The errors of those beats that were measured, in ms."""
-        return [ms for ms in self.beats if ms is not None]
-
-    @cached_property
+    @property
     def milliseconds(self) -> list[float]:
         """Everything that was measured in ms."""
         return [*self.numbers("timing_mean_ms", "timing_p95_ms"), *self.beat_errors]
-
-    @cached_property
-    def tempo_delta(self) -> float | None:
-        """How much faster the next round is, in BPM."""
-        return _number(self._next.get("tempo_delta_bpm"))
-
-    @cached_property
-    def difficulty_delta(self) -> float | None:
-        """How much harder the next round is."""
-        return _number(self._next.get("difficulty_delta"))
 
     def next_round(self, name: str) -> str | None:
         """Return what was decided about the next round in a word."""
         value = self._next.get(name)
         return value if isinstance(value, str) else None
 
-    @cached_property
-    def meter(self) -> str:
-        """As `4/4`; empty if not known."""
-        return str(self._facts.get("meter", ""))
-
-    @cached_property
+    @property
     def beats_in_a_bar(self) -> int:
         """How many beats a bar has, as far as the meter tells."""
         count = self.meter.partition("/")[0]
         return int(count) if count.isdecimal() and len(count) <= 2 else 4
-
-    @cached_property
-    def label(self) -> str:
-        """The program's name in lower case."""
-        program = self._facts.get("program")
-        return str(program.get("name", "")).lower() if isinstance(program, Mapping) else ""
 
 
 def rounds_to(value: float, decimals: int, facts: Iterable[float], *, hedged: bool = False) -> bool:
@@ -87,6 +64,11 @@ def rounds_to(value: float, decimals: int, facts: Iterable[float], *, hedged: bo
     if hedged and value >= 10 and value % 5 == 0:
         tolerance = 2.5 + _NOISE
     return any(abs(value - abs(fact)) <= tolerance for fact in facts)
+
+
+def _beats(errors: object) -> list[float | None]:
+    beats = [_number(one) for one in errors] if isinstance(errors, list | tuple) else []
+    return beats if any(one is not None for one in beats) else []
 
 
 def _number(value: object) -> float | None:

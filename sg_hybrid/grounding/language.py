@@ -28,9 +28,15 @@ _TASK: Final = re.compile(
     r"\b(?:as an ai|language model|system message|system prompt|the (?:facts|data|input) (?:you|provided|given)"
     r"|you are a calm guitar teacher|i (?:cannot|can't|am unable|am sorry|apologi[sz]e)|i'm sorry"
     r"|here is (?:the|your|a)|here's (?:the|your|a) (?:tip|json|reply|feedback|answer)"
-    r"|ignore (?:all|previous|the)|my instructions|according to the|based on the)\b"
+    r"|ignore (?:all|previous|the)|my instructions|according to the|based on the"
+    r"|the (?:user|player) (?:wants|asks|needs))\b|^(?:output|answer|reply|response):"
 )
-_TASK_WORDS: Final = vocabulary("ai model system facts data input calm i i'm here here's ignore my according based")
+_TASK_WORDS: Final = vocabulary(
+    """
+    ai model system facts data input calm i i'm here here's ignore my according based user player output answer reply
+    response
+    """
+)
 _ENGLISH: Final = vocabulary(files(__package__).joinpath("english.txt").read_text(encoding="utf-8"))
 """The words that a coach uses, one a line; a good text that is refused as foreign wants a word more there."""
 _SHARED: Final = vocabulary(

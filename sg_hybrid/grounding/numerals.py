@@ -84,9 +84,11 @@ def numerals(words: Sequence[str]) -> list[Numeral]:
     found: list[Numeral] = []
     index = 0
     while index < len(words):
-        read = _read(words, index)
-        found += read
-        index = read[-1].end if read else index + 1
+        if words[index] in _WORDS or words[index][0].isdecimal():
+            found += _read(words, index)
+            index = found[-1].end
+        else:
+            index += 1
     return found
 
 
@@ -99,7 +101,7 @@ def _read(words: Sequence[str], index: int) -> list[Numeral]:
         raise AiRejected(f"a number that stands in no fact ({word})")
     if word in _ORDINALS:
         return [Numeral(_ORDINALS[word], 0, index, index + 1, ordinal=True)]
-    return [_spelled(words, index)] if word in _WORDS else []
+    return [_spelled(words, index)]
 
 
 def _digits(word: str) -> list[tuple[float, int]]:

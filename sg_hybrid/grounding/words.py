@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -36,23 +35,22 @@ class Words:
         """In lower case, with plain quotes and dashes."""
         self.words: list[str] = _WORD.findall(self.text)
         self.vocabulary = frozenset(self.words)
+        self._clause_at: list[range] = []
 
-    @cached_property
+    @property
     def sentences(self) -> list[range]:
         """Where the sentences lie; a semicolon and a colon end one too."""
         return _ranges(self.words, _ENDS)
 
-    @cached_property
-    def _clauses(self) -> list[range]:
-        return _ranges(self.words, _TURNS)
-
     def clause_of(self, index: int) -> range:
         """Return where the clause lies that the word at `index` stands in."""
-        return next(span for span in self._clauses if index < span.stop)
+        if not self._clause_at:
+            self._clause_at = [span for span in _ranges(self.words, _TURNS) for _ in span]
+        return self._clause_at[index]
 
     def clauses(self, sentence: range) -> list[range]:
         """Return where the clauses of a sentence lie."""
-        return [span for span in self._clauses if span.start >= sentence.start and span.stop <= sentence.stop]
+        return list(dict.fromkeys(map(self.clause_of, sentence)))
 
     def before(self, index: int, reach: int = REACH) -> list[str]:
         """Return up to `reach` words of the same clause before `index`."""
