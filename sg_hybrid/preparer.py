@@ -18,6 +18,7 @@ from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
 from .errors import AiError
+from .grounding import check_grounded
 from .models import AiAddendum, Coached
 from .ports import AiCoach, Clock, Gate
 from .prepared import (
@@ -32,6 +33,7 @@ from .prepared import (
     prepare_request,
     tip_from,
 )
+from .prompt import build_request
 
 CALLS_AT_ONCE: Final = 3
 MAX_WAITING: Final = 64
@@ -108,12 +110,12 @@ class Preparer:
             return None
         self._latest = class_of(coached.evaluation) or self._latest
         self._want(clip_from(coached.take.tags))
-        key = self._key(coached)
-        tip = None if key is None else self._bank.take(key)
-        if tip is None:
-            return None
-        take = coached.take
-        return addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
+        key, take = self._key(coached), coached.take
+        while key is not None and (tip := self._bank.take(key)) is not None:
+            addendum = addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
+            if addendum is not None and _is_grounded(addendum, coached):
+                return addendum
+        return None
 
     def _key(self, coached: Coached) -> TipKey | None:
         tip_class = class_of(coached.evaluation)
@@ -188,3 +190,15 @@ class Preparer:
             return False
         _log.info("tip_not_prepared", program=clip.program, tip_class=str(key.tip_class), reason=reason)
         return False
+
+
+def _is_grounded(addendum: AiAddendum, coached: Coached) -> bool:
+    """Whether a filled text says only what the facts say; its words were written before there were any."""
+    take = coached.take
+    request = build_request(take.session, coached.evaluation, coached.coaching, clip_id=take.clip_id)
+    try:
+        check_grounded(addendum.coaching_tip or "", request.facts)
+    except AiError as error:
+        _log.info("tip_not_prepared", clip=take.clip_id, reason=str(error))
+        return False
+    return True

@@ -15,7 +15,7 @@ from sg_coach.coach_policy import evaluate_session
 from sg_coach.progression import apply_progression_policy
 from sg_hybrid.errors import AiBusy
 from sg_hybrid.models import AiReply, Coached, CoachRequest, Take
-from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
+from sg_hybrid.prepared import PreparedTip, TipClass, TipKey, clip_from, key_for
 from sg_hybrid.preparer import Preparer
 from tests.fake_edges import FakeGate, session
 from tests.fakes import FakeClock
@@ -178,3 +178,14 @@ async def test_the_first_take_of_a_program_has_the_live_race_alone_and_the_next_
         assert preparer.take(desk.coached(), 450) is None
         await anyio.sleep(4)
         assert preparer.take(desk.coached(), 450) is not None
+
+
+async def test_a_filled_text_that_the_facts_do_not_bear_out_is_passed_over() -> None:
+    desk = Desk()
+    key = key_for(clip_from(desk.tags), TipClass.TIMING_WARN, "m")
+    texts = ("You rush by {timing_p95_ms} ms, so slow down.", "Play softer and land on the click.")
+    async with desk.preparer() as preparer:
+        await desk.bank.put(PreparedTip(key, texts, "a:b@c", "2026-02-04T12:00:00.000Z"))
+        addendum = preparer.take(desk.coached(), 450)
+    assert addendum is not None
+    assert addendum.coaching_tip == texts[1]
