@@ -7,6 +7,7 @@ compile() {
         --no-header --no-emit-index-url --no-annotate --quiet --output-file "requirements/$out.txt"
 }
 compile worker --extra worker --extra ai --extra sign --extra midi
-compile dev --extra worker --extra ai --extra simulator --extra sign --extra midi --extra plot --extra test --extra lint --extra release
+compile dev --extra worker --extra ai --extra simulator --extra sign --extra midi --extra generator --extra plot --extra test --extra lint --extra release
+compile generator --extra generator
 compile bench --extra worker --extra bench --constraint requirements/dev.txt
 compile publish --extra publish
