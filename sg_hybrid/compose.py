@@ -27,6 +27,7 @@ from .history import ScoreHistory
 from .intake import DiskIntake, scan_once
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
+from .ports import Clock
 from .preparer import Preparer
 from .queue_lock import QueueLock
 from .race import Limits
@@ -100,12 +101,16 @@ class HybridWorker:
     async with HybridWorker(settings) as worker:
         report = await worker.coach_clip(bundle_dir)
 
-    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out). Raises
-    QueueHeld if another worker owns the queue, UnsafePath if the queue cannot be trusted, ConfigError, OSError.
+    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out). `clock`
+    stands in for the machine's clocks. Raises QueueHeld if another worker owns the queue, UnsafePath if the queue
+    cannot be trusted, ConfigError, OSError.
     """
 
-    def __init__(self, settings: Settings, *, watch: bool = True, handle_signals: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, watch: bool = True, handle_signals: bool = False, clock: Clock | None = None
+    ) -> None:
         self.settings = settings
+        self._clock = clock or SystemClock()
         self._watch = watch
         self._handle_signals = handle_signals
         self._coach = OnDemandCoach(settings)
@@ -153,7 +158,7 @@ class HybridWorker:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper]]:
-        clock, settings = SystemClock(), self.settings
+        clock, settings = self._clock, self.settings
         root = settings.queue_dir
         bundles, gate = DiskBundles(clock), Switch(root, settings)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
@@ -206,6 +211,8 @@ class HybridWorker:
         await worker.start(_warm_up, coach, gate)
         if self._watch:
             await worker.start(worker.watch)
+        if worker.life.stopping:
+            return
         state = gate.state()
         roots = [str(root) for root in self.settings.bundle_roots]
         _log.info("ready", bundle_roots=roots, queue=str(self.settings.queue_dir), ai=state.enabled, why=state.why)
@@ -241,7 +248,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _holder(settings: Settings, clock: SystemClock) -> dict[str, Any]:
+def _holder(settings: Settings, clock: Clock) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "host": platform.node(),

@@ -88,6 +88,10 @@ class Life:
         """Ask for a clean end; asked twice, hurry."""
         if self.stopping:
             self.hurry.set()
+        self.begin_to_end()
+
+    def begin_to_end(self) -> None:
+        """The end has come, whether or not it was asked for."""
         self.stopping = True
         self.stop_asked.set()
 
@@ -146,13 +150,17 @@ class Worker:
         await self.runner.active.quiet()
 
     async def watch(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Coach what the intake brings, until `life.stop()`. Started once the folders are watched."""
+        """Coach what the intake brings, until `life.stop()`. Started once the folders are watched, or never will be."""
+        watched = False
         async with anyio.create_task_group() as group:
             group.start_soon(self._stop_watching, group, name="stop watching")
             async with self.parts.intake.watch() as batches:
+                watched = True
                 task_status.started()
                 async for batch in batches:
                     await self.dispatch(batch)
+        if not watched:
+            task_status.started()
 
     async def _stop_watching(self, watching: TaskGroup) -> None:
         await self.life.stop_asked.wait()
@@ -199,7 +207,7 @@ class Worker:
         return await self.runner.run(bundle)
 
     async def _end(self) -> None:
-        self.life.stop()
+        self.life.begin_to_end()
         with anyio.move_on_after(self.parts.grace_s):
             await self._quiet_or_hurried()
         if self.runner.active.count:

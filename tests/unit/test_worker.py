@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,37 @@ async def test_an_end_waits_no_longer_than_the_grace_period() -> None:
     assert anyio.current_time() - begin == pytest.approx(5.0)
     assert made.coach.cancelled == 1
     assert made.bundles.bundles[clip].settled
+
+
+async def test_one_request_to_stop_does_not_hurry() -> None:
+    """What SIGTERM does: the request, then the end of the block."""
+    made = parts(coach=ScriptedCoach(default=(4.0, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+        worker.life.stop()
+    assert sorted(made.spool.pending) == ["a"]
+
+
+async def test_an_end_that_comes_before_the_folders_are_watched_is_clean() -> None:
+    class Slow(FakeIntake):
+        @asynccontextmanager
+        async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Path]]]:
+            await anyio.sleep(60)
+            async with super().watch() as batches:
+                yield batches
+
+    async with Worker.opened(parts(intake=Slow())) as worker, anyio.create_task_group() as group:
+        begin = anyio.current_time()
+        group.start_soon(_stop_after, worker, 1.0)
+        await worker.start(worker.watch)
+        assert anyio.current_time() == begin + 1.0
+
+
+async def _stop_after(worker: Worker, seconds: float) -> None:
+    await anyio.sleep(seconds)
+    worker.life.stop()
 
 
 async def test_a_second_request_to_stop_does_not_wait() -> None:
