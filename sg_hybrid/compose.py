@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from .ports import Clock
 from .preparer import Preparer
 from .queue_lock import QueueLock
 from .race import Limits
+from .service_manager import ServiceManager
 from .settings import Settings
 from .spool import DiskSpool
 from .spool_state import SpoolOptions
@@ -114,6 +114,7 @@ class HybridWorker:
         self._watch = watch
         self._handle_signals = handle_signals
         self._coach = OnDemandCoach(settings)
+        self._manager = ServiceManager(settings.notify_socket, settings.watchdog_usec)
         self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper]] | None = None
 
     async def __aenter__(self) -> Self:
@@ -125,6 +126,7 @@ class HybridWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         assert self._context is not None
+        self._manager.stopping()
         return await self._context.__aexit__(kind, error, traceback)
 
     async def coach_clip(self, bundle: Path) -> CycleReport:
@@ -209,6 +211,7 @@ class HybridWorker:
         if self._handle_signals:
             await worker.start(_obey_signals, worker)
         await worker.start(_warm_up, coach, gate)
+        await worker.start(self._stay_alive)
         if self._watch:
             await worker.start(worker.watch)
         if worker.life.stopping:
@@ -216,7 +219,11 @@ class HybridWorker:
         state = gate.state()
         roots = [str(root) for root in self.settings.bundle_roots]
         _log.info("ready", bundle_roots=roots, queue=str(self.settings.queue_dir), ai=state.enabled, why=state.why)
-        _notify(self.settings.notify_socket, b"READY=1")
+        self._manager.ready()
+
+    async def _stay_alive(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        task_status.started()
+        await self._manager.stay_alive()
 
 
 async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -269,15 +276,3 @@ def _lookup_in(intake: DiskIntake) -> Any:
             return None
 
     return lookup
-
-
-def _notify(address: str | None, message: bytes) -> None:
-    """Tell the service manager (sd_notify): a datagram to the socket that NOTIFY_SOCKET names."""
-    if not address:
-        return
-    path = "\0" + address[1:] if address.startswith("@") else address
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto(message, path)
-    except OSError as error:
-        _log.warning("not_notified", socket=address, error=str(error))
