@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -103,6 +104,8 @@ class Worker:
         self.parts = parts
         self.life = Life()
         self._tasks = tasks
+        self._under_way: dict[Path, anyio.Event] = {}
+        """The last bundle of each group of a batch that is not through; set when its hint is out."""
         self.runner = CycleRunner(
             bundles=parts.bundles,
             spool=parts.spool,
@@ -167,20 +170,47 @@ class Worker:
         watching.cancel_scope.cancel()
 
     async def dispatch(self, batch: Sequence[Path]) -> None:
-        """Start the cycles of a batch: takes of one session one after the other, sessions side by side."""
-        groups = [list(batch)] if len(batch) == 1 else await self.parts.bundles.by_session(batch)
-        for group in groups:
-            self.runner.active.enter()
-            self._tasks.start_soon(self._coach_in_order, group, name=f"takes from {group[0].name}")
+        """Start the cycles of a batch: takes of one session one after the other, sessions side by side.
 
-    async def _coach_in_order(self, bundles: Sequence[Path]) -> None:
+        While an earlier batch is not through, takes of its sessions come after it: the trend of a take is measured
+        against those that were played before it. A single take with nothing under way is nobody's successor.
+        """
+        if len(batch) == 1 and not self._under_way:
+            self._start_group(batch, [], lambda: None)
+            return
+        ahead = dict(self._under_way)
+        known = [bundle for bundle in ahead if bundle not in batch]
+        for group in await self.parts.bundles.by_session([*known, *batch]):
+            mine = [bundle for bundle in group if bundle in batch]
+            if mine:
+                hinted = self._under_way[mine[-1]] = anyio.Event()
+                before = [ahead[bundle] for bundle in group if bundle in ahead]
+                self._start_group(mine, before, partial(self._is_through, mine[-1], hinted))
+
+    def _start_group(self, group: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]) -> None:
+        self.runner.active.enter()
+        self._tasks.start_soon(self._coach_in_order, group, before, through, name=f"takes from {group[0].name}")
+
+    def _is_through(self, last: Path, hinted: anyio.Event) -> None:
+        hinted.set()
+        if self._under_way.get(last) is hinted:
+            del self._under_way[last]
+
+    async def _coach_in_order(
+        self, bundles: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]
+    ) -> None:
         """Run the cycles, each from when the hint of the one before it is out; this task runs the last one itself."""
-        with self.runner.active.leaving():
-            for bundle in bundles[:-1]:
-                hinted = anyio.Event()
-                self._tasks.start_soon(self._cycle, bundle, hinted.set, name=f"cycle of {bundle.name}")
-                await hinted.wait()
-            await self._cycle(bundles[-1], lambda: None)
+        try:
+            with self.runner.active.leaving():
+                for event in before:
+                    await event.wait()
+                for bundle in bundles[:-1]:
+                    hinted = anyio.Event()
+                    self._tasks.start_soon(self._cycle, bundle, hinted.set, name=f"cycle of {bundle.name}")
+                    await hinted.wait()
+                await self._cycle(bundles[-1], through)
+        finally:
+            through()
 
     async def _cycle(self, bundle: Path, hinted: Callable[[], None]) -> None:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import anyio
 import pytest
@@ -106,6 +107,27 @@ async def test_an_end_waits_no_longer_than_the_grace_period() -> None:
     assert anyio.current_time() - begin == pytest.approx(5.0)
     assert made.coach.cancelled == 1
     assert made.bundles.bundles[clip].settled
+
+
+async def test_a_live_take_comes_after_those_of_its_session_that_a_scan_found() -> None:
+    bundles = FakeBundles(emit_takes=1.0)
+    found = [bundles.add(f"a{number}") for number in range(4)]
+    other = bundles.add("b", session(session_id=UUID(int=7)))
+    live = bundles.add("a4")
+    async with Worker.opened(parts(bundles=bundles, gate=FakeGate(enabled=False))) as worker:
+        await worker.dispatch(found)
+        await anyio.sleep(0.5)
+        await worker.dispatch([live])
+        await worker.dispatch([other])
+        await worker.quiet()
+        again = bundles.add("a5")
+        begin = anyio.current_time()
+        await worker.dispatch([again])
+        await worker.quiet()
+    when = [bundles.emitted_at[bundle] for bundle in (*found, live)]
+    assert when == sorted(when)
+    assert bundles.emitted_at[other] < when[1]  # nobody else's hint waits
+    assert bundles.emitted_at[again] == pytest.approx(begin + 1.0)
 
 
 async def test_one_request_to_stop_does_not_hurry() -> None:
