@@ -215,7 +215,7 @@ class CycleRunner:
             race.give_up(AiInvalid())
             _log.exception("ai_failed", clip=coached.take.clip_id, kind="bug", reason=type(error).__name__)
         else:
-            in_time = self.gate.state().enabled and race.offer(addendum, self.clock.monotonic())
+            in_time = race.offer(addendum, self.clock.monotonic()) if self.gate.state().enabled else race.withdraw()
             if not in_time and not race.has_shown_early(addendum):
                 await self.keep_late(coached, addendum)
 

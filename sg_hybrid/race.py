@@ -40,8 +40,14 @@ class Race:
         self._closed = False
 
     def offer(self, addendum: AiAddendum, now: float) -> bool:
-        """Return whether the whole reply is in time. At exactly the deadline it is late."""
-        if self.decided.is_set() or now >= self.closes_at:
+        """Return whether the whole reply is in time. At exactly the deadline it is late.
+
+        A late one closes the race if nobody did so yet (the process was frozen): whether its tip was shown early is
+        then decided, before it is asked.
+        """
+        if now >= self.closes_at:
+            self.close()
+        if self.decided.is_set():
             return False
         self.won = addendum
         self.decided.set()
@@ -63,6 +69,13 @@ class Race:
         if not self.decided.is_set():
             self.failed, self.won = error, self.early
             self.decided.set()
+
+    def withdraw(self) -> bool:
+        """No live reply may be shown any more, not even its early tip (the AI was switched off). Always False."""
+        if not self.decided.is_set():
+            self.early = None
+            self.close()
+        return False
 
     def close(self) -> None:
         """The deadline has come."""

@@ -437,6 +437,38 @@ async def test_an_early_tip_counts_if_the_whole_reply_is_late() -> None:
     assert table.tips.left == 1
 
 
+def test_a_late_reply_to_a_race_that_nobody_closed_yet_does_not_wait_beside_its_early_tip() -> None:
+    """The process was frozen: the whole reply is looked at before the deadline is."""
+    race, whole = Race(closes_at=0.5), _addendum()
+    tip = whole.model_copy(update={"confidence": None})
+    race.offer_early(tip, 0.2)
+    assert not race.offer(whole, 1.9)
+    assert race.won is tip
+    assert race.has_shown_early(whole)
+
+
+def test_a_late_reply_without_early_tip_closes_the_race_with_nothing() -> None:
+    race, whole = Race(closes_at=0.5), _addendum()
+    assert not race.offer(whole, 0.5)
+    assert race.decided.is_set()
+    assert race.won is None
+    assert not race.has_shown_early(whole)
+
+
+async def test_a_reply_that_comes_while_switched_off_is_not_shown_early_when_switched_on_again() -> None:
+    coach = ScriptedCoach(default=(0.3, reply()), tip_after={"clip_a": 0.1})
+    table = Table(coach=coach, bundles=FakeBundles(settle_takes=0.45))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.run, clip)
+        await anyio.sleep(0.2)
+        table.gate.enabled = False
+        await anyio.sleep(0.2)
+        table.gate.enabled = True
+    assert table.bundles.bundles[clip].ai is None
+    assert table.pending() == ["clip_a"]
+
+
 async def test_a_whole_reply_in_time_is_better_than_its_early_tip() -> None:
     table = Table(coach=ScriptedCoach(default=(0.48, reply()), tip_after={"clip_a": 0.3}))
     clip = table.bundles.add("clip_a")
