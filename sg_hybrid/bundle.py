@@ -7,6 +7,7 @@ of another clip stands before it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,9 +109,13 @@ class DiskBundles:
                 if coached.new:
                     file = folder.write_visible(COACH_FILE, coaching_bytes(coached.coaching))
                     self._settle(folder, coached, file, visible)
+                else:
+                    _forget_error(folder)
             except (InvalidInput, UnsafePath) as error:
                 self._refuse(folder, error)
                 raise BundleRefused(str(error)) from error
+            finally:
+                _tidy(folder)
         return coached
 
     def _analyse(self, bundle: Path) -> bool:
@@ -140,12 +145,13 @@ class DiskBundles:
             if coach is None or coach.get("input_sha256") != coached.take.take_id:
                 raise StaleTake
             name = str(entry["path"])
-            folder.write(name, data)
             try:
+                folder.write(name, data)
                 self._list(folder, manifest, entry, coached.take.clip_id)
-            except BaseException:
-                folder.unlink(name)
-                raise
+            except BaseException as error:
+                if _take_back(folder, manifest, name):
+                    raise
+                _log.warning("ai_file_stays", bundle=str(folder.path), file=name, error=str(error))
 
     def _list(self, folder: Folder, manifest: dict[str, Any], entry: dict[str, Any], clip_id: str) -> None:
         now = utc_text(self._clock.now())
@@ -303,6 +309,28 @@ def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -
         clip_id, created = coached.take.clip_id, coached.coaching.created_at_utc
         mended = manifest_with(manifest, entry=entry, clip_id=clip_id, created_at_utc=created)
         folder.write(MANIFEST_FILE, to_json_bytes(mended))
+
+
+def _take_back(folder: Folder, manifest: dict[str, Any], name: str) -> bool:
+    """Let go of a file that could not be made durable: first where it is listed, then itself.
+
+    A disk call that failed may have had its effect. Returns False if the file stays: it is shown then, listed or to be
+    listed at the next start, and must not be put anywhere else.
+    """
+    with contextlib.suppress(OSError, CoachError):
+        if any(
+            entry.get("path") == name for entry in _manifest(folder).get("artifacts", ()) if isinstance(entry, dict)
+        ):
+            folder.write(MANIFEST_FILE, to_json_bytes(manifest))
+        folder.unlink(name)
+        folder.sync()
+    return not folder.exists(name)
+
+
+def _tidy(folder: Folder) -> None:
+    """Remove what a dead writer left; all who write into a bundle hold its lock, as the caller does now."""
+    with contextlib.suppress(OSError):
+        folder.remove_stale_temporaries()
 
 
 def _forget_error(folder: Folder) -> None:
