@@ -23,20 +23,27 @@ _HEAD: Final = b'{\n  "entries": [\n    {'
 _TAIL: Final = b"\n  ]\n}\n"
 
 
-def append_entries(day: Path, entries: Sequence[dict[str, Any]]) -> None:
+def append_entries(day: Path, entries: Sequence[dict[str, Any]], *, again: bool = False) -> None:
     """Append `entries` to the index in the folder `day`, durably.
 
-    An index that cannot be read is kept aside as `session.index.json.broken-N` and a new one is begun.
+    An index that cannot be read is kept aside as `session.index.json.broken-N` and a new one is begun. `again`: they
+    may be there already, after a try that failed; those of a take (clip id and digest) that has its entry are left out.
     Raises OSError, LockTimeout.
     """
     with Folder.open(day) as folder, folder.lock():
         try:
             found = folder.read_if_there(INDEX_FILE, MAX_INDEX_BYTES)
-            data = _extended(found, entries)
+            data = _extended(found, _missing(found, entries) if again else entries)
         except InvalidInput:
             _set_aside(folder)
             data = to_json_bytes({"entries": list(entries)})
         folder.write(INDEX_FILE, data)
+
+
+def remove_stale_temporaries(day: Path) -> int:
+    """Remove what dead writers left beside the index in the folder `day`. Raises OSError, LockTimeout."""
+    with Folder.open(day) as folder, folder.lock():
+        return folder.remove_stale_temporaries()
 
 
 def read_entries(day: Path) -> list[dict[str, Any]]:
@@ -62,9 +69,20 @@ def _entries(data: bytes) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
+def _missing(found: bytes | None, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    there = {_take_of(entry) for entry in (_entries(found) if found is not None else ())}
+    return [entry for entry in entries if _take_of(entry) not in there]
+
+
+def _take_of(entry: dict[str, Any]) -> tuple[str, str]:
+    return str(entry.get("clip_id")), str(entry.get("input_sha256"))
+
+
 def _extended(found: bytes | None, entries: Sequence[dict[str, Any]]) -> bytes:
     if found is None:
         return to_json_bytes({"entries": list(entries)})
+    if not entries:
+        return found
     if found.startswith(_HEAD) and found.endswith(_TAIL):
         more = ",\n".join(textwrap.indent(to_json_text(entry).rstrip("\n"), "    ") for entry in entries)
         return found[: -len(_TAIL)] + b",\n" + more.encode() + _TAIL

@@ -7,6 +7,7 @@ after a thousand; a day's index is read once, when its first take comes.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ import structlog
 from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.models import CoachingDeterministic, TakeResult
 from sg_coach.progression import next_ema
-from sg_coach.session_index import append_entries, read_entries
+from sg_coach.session_index import append_entries, read_entries, remove_stale_temporaries
 
 from .fs import run_blocking
 from .models import Take, program_key
@@ -48,6 +49,10 @@ class ScoreHistory:
         self._averages: dict[tuple[str, str], float] = {}
         self._days: dict[Path, _Day] = {}
         self._waiting: deque[tuple[Path, dict[str, Any]]] = deque()
+        self._untidy: deque[Path] = deque()
+        """Folders that this process has not tidied yet: no hint waits for that."""
+        self._doubtful: set[Path] = set()
+        """Folders whose index may hold entries already that wait to be written."""
         self._kicked = anyio.Event()
 
     def place(self, take: Take, coach: Callable[[float | None], CoachingDeterministic]) -> CoachingDeterministic:
@@ -87,6 +92,9 @@ class ScoreHistory:
         return await run_blocking(self._write_waiting)
 
     def _write_waiting(self) -> bool:
+        while self._untidy:
+            with contextlib.suppress(OSError, CoachError):
+                remove_stale_temporaries(self._untidy.popleft())
         groups: dict[Path, list[dict[str, Any]]] = {}
         while self._waiting:
             folder, entry = self._waiting.popleft()
@@ -96,13 +104,15 @@ class ScoreHistory:
 
     def _write_group(self, folder: Path, entries: Sequence[dict[str, Any]]) -> bool:
         try:
-            append_entries(folder, entries)
+            append_entries(folder, entries, again=folder in self._doubtful)
         except FileNotFoundError:
             _log.warning("session_index_dropped", folder=str(folder), entries=len(entries), reason="the folder is gone")
         except (OSError, CoachError) as error:
             _log.error("session_index_failed", folder=str(folder), entries=len(entries), error=str(error))
             self._waiting.extendleft((folder, entry) for entry in reversed(entries))
+            self._doubtful.add(folder)
             return False
+        self._doubtful.discard(folder)
         return True
 
     def _day(self, folder: Path) -> _Day:
@@ -115,17 +125,26 @@ class ScoreHistory:
         return day
 
     def _load(self, folder: Path, day: _Day) -> None:
-        """Read the folder's index, and before it the one of the day before: a session may pass midnight."""
+        """Read the folder's index, and before it the one of the day before: a session may pass midnight.
+
+        A disk that refuses costs a take its trend and never its hint; the next take asks again.
+        """
         earlier = _day_before(folder)
         averages: dict[tuple[str, str], float] = {}
-        if earlier is not None:
-            _follow(_entries(earlier), averages)
-        takes = _follow(_entries(folder), averages)
+        try:
+            if earlier is not None:
+                _follow(_entries(earlier), averages)
+            takes = _follow(_entries(folder), averages)
+        except OSError as error:
+            _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
+            self._doubtful.add(folder)
+            return
         with self._lock:
             for session, average in averages.items():
                 self._averages.setdefault(session, average)
-            day.takes = takes
+            day.takes = takes | day.takes
             day.loaded = True
+        self._untidy.append(folder)
 
 
 def _follow(
@@ -170,9 +189,13 @@ def index_entry(take: Take, coaching: CoachingDeterministic, average: float) -> 
 
 
 def _entries(folder: Path) -> list[dict[str, Any]]:
+    """Return an index's entries; one that is broken has none. Raises OSError if it cannot be read, also not again."""
     try:
-        return read_entries(folder)
-    except (InvalidInput, OSError) as error:
+        try:
+            return read_entries(folder)
+        except OSError:
+            return read_entries(folder)
+    except InvalidInput as error:
         _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
         return []
 

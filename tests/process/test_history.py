@@ -114,7 +114,7 @@ async def test_entries_wait_while_the_disk_refuses(tmp_path: Path, monkeypatch: 
     assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a", "b"]
 
 
-def _refuse(*_: object) -> None:
+def _refuse(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
 
 
