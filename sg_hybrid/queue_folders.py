@@ -31,6 +31,9 @@ from .queue_entry import (
     parse_context,
 )
 
+ROOT: Final = ""
+"""The queue's own folder, which holds the switch and the usage."""
+
 FOLDERS: Final = (PENDING, CLAIMED, APPLIED, CONTEXT, REJECTED)
 
 _UNREADABLE = (InvalidInput, UnsafePath, PermissionError)

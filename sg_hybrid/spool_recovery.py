@@ -5,6 +5,7 @@ claimed/X there   the bundle that `claimed_for` names holds that very file: it w
                   nobody can tell (no context, another file): rejected/, for a person to decide
 context/X alone   an orphan of a put or of an end, removed
 temporaries       of a dead process, removed
+rejected/X and pending/X one reply    `requeue` was cut short: it waits, the rejected copy goes
 """
 
 from __future__ import annotations
@@ -23,12 +24,17 @@ from .queue_entry import (
     CONTEXT,
     MAX_ENTRY_BYTES,
     PENDING,
+    REJECTED,
+    WHY_SUFFIX,
     ClaimedFor,
     clip_of_context,
+    clip_of_copy,
     clip_of_entry,
     entry_name,
+    holds_reply,
+    parse_entry,
 )
-from .queue_folders import FOLDERS, QueueFolders, holds_bytes, read_context, reject
+from .queue_folders import FOLDERS, ROOT, QueueFolders, holds_bytes, read_context, reject
 from .spool_moves import complete, put_back
 
 Settle = Callable[[Path, str], bool]
@@ -56,17 +62,18 @@ def recover(root: Path, settle: Settle) -> Recovered:
     """Bring the folders of a queue in order. The caller holds the queue's lock. Raises OSError, UnsafePath."""
     recovered = Recovered()
     with QueueFolders(root) as queue:
-        recovered.temporaries = sum(_remove_temporaries(queue, name) for name in FOLDERS)
+        recovered.temporaries = sum(_remove_temporaries(queue, name) for name in (ROOT, *FOLDERS))
         for name in queue[CLAIMED].names():
             clip_id = clip_of_entry(name)
             if clip_id is not None:
                 _recover_claim(queue, clip_id, settle, recovered)
         recovered.orphans = _remove_orphans(queue)
+        _end_requeues(queue)
     return recovered
 
 
 def _remove_temporaries(queue: QueueFolders, name: str) -> int:
-    """The lock keeps those of a `requeue` that runs right now."""
+    """The lock keeps those of a `requeue` or an `ai off` that runs right now."""
     try:
         with queue[name].lock():
             return queue[name].remove_stale_temporaries()
@@ -128,6 +135,26 @@ def _remove_orphans(queue: QueueFolders) -> int:
     contexts = ((name, clip_of_context(name)) for name in queue[CONTEXT].names())
     orphans = [name for name, clip_id in contexts if clip_id is not None and clip_id not in entries]
     return sum(_remove_orphan(queue, name) for name in orphans)
+
+
+def _end_requeues(queue: QueueFolders) -> None:
+    """Remove rejected copies of replies that wait again."""
+    copies = [(name, found[0]) for name in queue[REJECTED].names() if (found := clip_of_copy(name))]
+    waiting = {clip_of_entry(name) for name in queue[PENDING].names()} if copies else set()
+    for name, clip_id in copies:
+        if clip_id in waiting:
+            try:
+                _end_requeue(queue, name, clip_id)
+            except (OSError, CoachError) as error:
+                _log.warning("rejected_copy_left", path=str(queue[REJECTED].path / name), error=str(error))
+
+
+def _end_requeue(queue: QueueFolders, name: str, clip_id: str) -> None:
+    rejected = queue[REJECTED]
+    entry = parse_entry(queue[PENDING].read(entry_name(clip_id), MAX_ENTRY_BYTES), clip_id)
+    if holds_reply(rejected.read(name, MAX_ENTRY_BYTES), entry.addendum):
+        rejected.unlink(name)
+        rejected.unlink(name + WHY_SUFFIX)
 
 
 def _remove_orphan(queue: QueueFolders, name: str) -> bool:

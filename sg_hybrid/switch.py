@@ -3,6 +3,7 @@
 `{"ai": "on" | "off" | "auto", "set_at_utc": …}`; `auto`, and no file at all, leave it to the setting. The file is
 looked at on every question (one `lstat`) and parsed only when it is another one than last time, so that a running
 worker obeys `sg-hybrid ai off` at once. A file that cannot be used decides nothing: the setting holds, `why` says so.
+One that the disk does not give out at the moment (too many open files) may say off: the AI is off until it does.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ class Switch:
         """Return what is in force now, and why as a sentence."""
         seen = _signature(self._file)
         if seen != self._seen:
-            self._state = self._decide()
+            try:
+                self._state = self._decide()
+            except OSError as error:
+                why = f"The AI is off: {CONTROL_FILE} cannot be read now ({error.strerror}), and it may say so."
+                return AiState(enabled=False, key_present=not self._missing, why=why)
             self._seen = seen
         return self._state
 
@@ -51,7 +56,7 @@ class Switch:
         try:
             mode = read_mode(self._folder)
             doubt = ""
-        except (CoachError, OSError) as error:
+        except CoachError as error:
             mode, doubt = "auto", f" ({CONTROL_FILE} decides nothing: {error})"
         if mode == "auto":
             enabled = self._setting
@@ -81,9 +86,12 @@ def read_mode(queue_dir: Path) -> Mode:
 
 
 def set_mode(queue_dir: Path, mode: Mode, now: datetime) -> None:
-    """Write the control file, durably. Raises UnsafePath if the queue root is not ours alone, OSError."""
+    """Write the control file, durably. Raises UnsafePath if the queue root is not ours alone, LockTimeout, OSError.
+
+    The lock keeps a worker that starts right now from taking the temporary for a dead one's.
+    """
     document = {"ai": _mode({"ai": mode}), "set_at_utc": utc_text(now)}
-    with Folder.make_private(queue_dir) as folder:
+    with Folder.make_private(queue_dir) as folder, folder.lock():
         folder.write(CONTROL_FILE, to_json_bytes(document), mode=PRIVATE)
 
 
