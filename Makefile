@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: help setup demo test lint bench cbsp21 dist release release-dry-run lock docs clean
+.PHONY: help setup demo test lint bench soak cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -42,6 +42,9 @@ test: lint       ## everything; green
 
 bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
 	$(BIN)/python -m benchmarks
+
+soak: $(STAMP)   ## 20 minutes of everything that can go wrong; writes its plot and figures into docs/ (SOAK="--minutes 2 …")
+	$(BIN)/python -m tests.soak --write-docs $(SOAK)
 
 docs: $(STAMP)   ## regenerate docs/cli/*.txt and the plots
 	$(BIN)/python scripts/write_cli_docs.py

@@ -1,0 +1,108 @@
+"""What must hold when everything has come to rest: bundles, indexes, queue."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sg_coach.coach_policy import evaluate_session
+from sg_coach.digest import sha256_bytes
+from sg_coach.progression import apply_progression_policy, coaching_bytes, next_ema
+from sg_coach.session_index import read_entries
+from sg_hybrid.bundle_check import check_bundle
+
+from .place import Place
+from .plan import Planned
+from .players import AI_FILES
+
+
+def problems(place: Place, sessions: list[list[Planned]]) -> Iterator[str]:
+    """Yield what is wrong with the whole tree."""
+    entries = _entries(place)
+    yield from _index_problems(entries, sessions)
+    averages = _averages(entries)
+    for takes in sessions:
+        for take in {take.folder: take for take in takes}.values():
+            yield from _bundle_problems(place.disk / take.folder, take, averages)
+    yield from _queue_problems(place.queue)
+    yield from (f"{path}: a temporary was left" for path in temporaries(place))
+
+
+def temporaries(place: Place) -> list[Path]:
+    """Return what crashes left and nobody removed (the players' own parts are none)."""
+    found = (path for root in (*place.roots, place.queue) for path in root.rglob(".*"))
+    return [path for path in found if ".session.json.part" not in path.name]
+
+
+def _bundle_problems(bundle: Path, take: Planned, averages: Mapping[str, float | None]) -> Iterator[str]:
+    try:
+        raw = (bundle / "clip.coach.json").read_bytes()
+    except FileNotFoundError:
+        yield f"{take.folder}: no coach file"
+        return
+    yield from (f"{take.folder}: {problem}" for problem in check_bundle(bundle))
+    take_id = sha256_bytes(take.data)
+    expected = apply_progression_policy(
+        evaluate_session(take.record),
+        clip_id=take.clip_id,
+        created_at_utc=json.loads(raw)["created_at_utc"],
+        ema_before=averages.get(take_id),
+    )
+    if raw != coaching_bytes(expected):
+        yield f"{take.folder}: not the rules' answer: {json.loads(raw)['rationale']} / {expected.rationale}"
+    for name in AI_FILES:
+        if (bundle / name).exists():
+            queued = json.loads((bundle / name).read_bytes())["queued"]
+            if queued is not ("queued" in name):
+                yield f"{take.folder}/{name}: queued is {queued}"
+
+
+def _entries(place: Place) -> list[dict[str, Any]]:
+    """Return the entries of all session indexes, folder by folder, each in its order."""
+    folders = [*sorted(place.roots[0].iterdir()), place.roots[1]]
+    return [entry for folder in folders for entry in read_entries(folder)]
+
+
+def _index_problems(entries: list[dict[str, Any]], sessions: list[list[Planned]]) -> Iterator[str]:
+    """Every take has one entry, and no other has one."""
+    planned = {sha256_bytes(take.data): take for takes in sessions for take in takes}
+    listed = Counter(str(entry["input_sha256"]) for entry in entries)
+    for take_id, take in planned.items():
+        if listed[take_id] != 1:
+            yield f"{take.folder} (take {take.number}): {listed[take_id]} entries in the session index"
+    yield from (f"the session index lists {unknown}, which was never played" for unknown in set(listed) - set(planned))
+
+
+def _averages(entries: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Return the average before each take, by the order of the index; checked against what the index says of it."""
+    current: dict[tuple[str, str], float] = {}
+    before: dict[str, float | None] = {}
+    for entry in entries:
+        session = str(entry["session_id"]), str(entry["program"])
+        before[str(entry["input_sha256"])] = current.get(session)
+        current[session] = next_ema(current.get(session), float(entry["score"]))
+    return before
+
+
+def out_of_order(place: Place, sessions: list[list[Planned]]) -> int:
+    """Return how many takes were admitted before an earlier one of their session."""
+    number = {sha256_bytes(take.data): take.number for takes in sessions for take in takes}
+    highest: dict[str, int] = {}
+    count = 0
+    for entry in _entries(place):
+        session, this = str(entry["session_id"]), number.get(str(entry["input_sha256"]), 0)
+        count += this < highest.get(session, 0)
+        highest[session] = max(this, highest.get(session, 0))
+    return count
+
+
+def _queue_problems(queue: Path) -> Iterator[str]:
+    names = {folder: [path.name for path in (queue / folder).iterdir()] for folder in ("claimed", "rejected")}
+    yield from (f"queue/{folder}/{name} was left" for folder, left in names.items() for name in left)
+    waiting = {path.name.removesuffix("_ai_addendum.json") for path in (queue / "pending").iterdir()}
+    contexts = {path.name.removesuffix(".json") for path in (queue / "context").iterdir()}
+    if waiting != contexts:
+        yield f"queue: contexts {sorted(contexts - waiting)[:3]} have no entry, {sorted(waiting - contexts)[:3]} none"
