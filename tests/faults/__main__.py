@@ -18,7 +18,9 @@ from .trial import Wrong
 def main() -> int:
     options = _options()
     if os.environ.get("PYTHONHASHSEED") != "0":  # so that a point has the same number the next time
-        os.execve(sys.executable, [sys.executable, "-m", "tests.faults", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
+        os.execve(
+            sys.executable, [sys.executable, "-m", "tests.faults", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"}
+        )
     if reason := why_not():
         print(f"not tried: {reason}", file=sys.stderr)
         return 2

@@ -1,3 +1,51 @@
+"""Power cuts: one run of a scenario is recorded, and every state that a cut could leave is found and started from."""
+
+from __future__ import annotations
+
+import pickle
 from collections.abc import Iterator
-def power_cuts(survey, judge, model, every=1) -> Iterator[tuple[str, list[str]]]:
-    yield from ()
+from pathlib import Path
+
+from . import tree
+from .injector import engine
+from .injector.power import cuts
+from .injector.recorder import Log, Recorder, missed
+from .trial import TIMEOUT_S, Judge, Survey, Wrong, arranged, sandbox
+
+
+def power_cuts(survey: Survey, judge: Judge, mode: str, every: int = 1) -> Iterator[tuple[str, list[str]]]:
+    """Yield each state: the moment and what was lost, and what did not hold. `mode`: `power:` and the model."""
+    log, box = recorded(survey)
+    for number, cut in enumerate(cuts(log, mode.removeprefix("power:"))):
+        if number % every == every // 2:
+            with sandbox(tree.marked(cut.tree, box), cut.said) as stage:
+                yield f"after {cut.after}: {cut.lost}", judge.verdict(survey.before, stage)
+
+
+def recorded(survey: Survey) -> tuple[Log, Path]:
+    """Return what a scenario's run changes, and where. Raises Wrong if the kernel saw more than the recorder."""
+    scenario = survey.before.scenario
+    with arranged(scenario) as stage:
+        result = stage.folder / "log"
+        before = tree.taken(stage.box)
+
+        def record() -> None:
+            recorder = Recorder(stage.box, stage.journal, before)
+            recorder.install()
+            try:
+                stage.play(scenario.act)
+            finally:
+                _save(recorder.log, result)
+
+        run = engine.run(record, str(stage.box), timeout_s=TIMEOUT_S)
+        if run.exit or run.hung:
+            raise Wrong(f"{scenario.name}, recorded, ended with {run.exit}")
+        log: Log = pickle.loads(result.read_bytes())
+        if lacking := missed(log, [call.point.call for call in run.calls]):
+            raise Wrong(f"{scenario.name}: the recorder missed calls: {lacking}")
+        return log, stage.box
+
+
+def _save(log: Log, path: Path) -> None:
+    with path.open("wb") as file:
+        pickle.dump(log, file)

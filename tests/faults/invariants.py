@@ -121,7 +121,9 @@ def _is_temporary(path: str) -> bool:
 
 
 def _without(document: Any, *keys: str) -> Any:
-    return {key: value for key, value in document.items() if key not in keys} if isinstance(document, dict) else document
+    return (
+        {key: value for key, value in document.items() if key not in keys} if isinstance(document, dict) else document
+    )
 
 
 # At every instant

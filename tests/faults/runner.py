@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import re
 import time
@@ -14,7 +15,8 @@ from typing import Any, Final
 from . import trial
 from .again import crashes_in_recovery
 from .cuts import power_cuts
-from .injector.engine import Fault, Point
+from .injector.engine import SIGNALS, Fault, Point
+from .injector.syscalls import CLOSES, READ_SIDE, applies
 from .scenarios import SCENARIOS
 from .trial import Judge, Survey
 
@@ -74,6 +76,7 @@ class Plan:
 def run(plan: Plan, told: Callable[[Row], None] = lambda _row: None) -> list[Row]:
     """Carry a plan out; `told` hears of each finished part. Raises trial.Wrong if a scenario is wrong without faults."""
     rows: dict[tuple[str, str], Row] = {}
+    gc.freeze()  # so that collections in the many children copy nothing
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as pool:
         for future in as_completed(_submit(pool, plan)):
             row = future.result()
@@ -100,7 +103,11 @@ def _submit(pool: ProcessPoolExecutor, plan: Plan) -> Iterator[Future[Row]]:
 def points_of(survey: Survey, mode: str) -> list[tuple[int, Point]]:
     """The numbered points of a mode that strikes."""
     kind = LASTING.get(mode, mode)
-    points = trial.crash_points(survey) if mode == "KILL" else survey.points(kind)
+    points = survey.points(kind)
+    if mode in SIGNALS:
+        points = trial.crash_points(survey)
+    elif mode in LASTING:
+        points = [point for point in survey.writes if applies(kind, point.call) and point.call not in CLOSES]
     return list(enumerate(points, 1))
 
 
@@ -132,7 +139,7 @@ def _strike(survey: Survey, mode: str, points: list[tuple[int, Point]]) -> Row:
     began, name = time.monotonic(), survey.before.scenario.name
     row = Row(name, mode)
     for number, point in points:
-        fault = Fault(LASTING.get(mode, mode), point, lasting=mode in LASTING)
+        fault = Fault(LASTING.get(mode, mode), point, lasting=mode in LASTING, reads=mode in READ_SIDE)
         run, problems = trial.tried(survey, _judge(), fault)
         row.points += 1
         row.reached += run.struck is not None
@@ -145,7 +152,11 @@ def _strike(survey: Survey, mode: str, points: list[tuple[int, Point]]) -> Row:
 def _whole(survey: Survey, mode: str, plan: Plan) -> Row:
     began, name = time.monotonic(), survey.before.scenario.name
     row = Row(name, mode)
-    tried = crashes_in_recovery(survey, _judge(), plan.every) if mode == AGAIN else power_cuts(survey, _judge(), mode, plan.every)
+    tried = (
+        crashes_in_recovery(survey, _judge(), plan.every)
+        if mode == AGAIN
+        else power_cuts(survey, _judge(), mode, plan.every)
+    )
     for number, (where, problems) in enumerate(tried, 1):
         row.points += 1
         row.reached += 1
@@ -195,7 +206,9 @@ def explained(rows: Sequence[Row], most: int) -> str:
         first = found[0]
         lines.append(f"\n{len(found)} × " + "\n    ".join(first.problems[:4]))
         lines.append(f"    at: {first.where}")
-        lines.append(f"    again: python -m tests.faults --scenario {first.scenario} --mode {first.mode} --point {first.point}")
+        lines.append(
+            f"    again: python -m tests.faults --scenario {first.scenario} --mode {first.mode} --point {first.point}"
+        )
     if len(kinds) > most:
         lines.append(f"\n… and {len(kinds) - most} more kinds")
     return "\n".join(lines)

@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import anyio._backends._asyncio  # here and now, not anew in each child
+import inotify_simple  # noqa: F401 - the same
 import structlog
 
 from sg_coach.errors import CoachError
-from sg_hybrid import compose, cycle
+from sg_hybrid import compose, cycle, inotify_watch  # noqa: F401 - the same
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import AiUnreachable
 from sg_hybrid.models import AiReply, CoachRequest
+from sg_hybrid.race import Limits
 from sg_hybrid.settings import Settings
 from tests.fake_edges import SESSION_ID, session
 from tests.fakes import FakeClock
 
 DAY: Final = "2026-02-04"
 GRACE_S: Final = 0.3
+STARTING: Final = "starting"
+"""Said by the stage before each start; `ready` says that it went well."""
+
 _TRIES: Final = 2
+_log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -147,7 +154,10 @@ class Stage:
     def as_in_production(self) -> None:
         """Called once in each child: journal, clocks, short pauses, and the least favourable umask."""
         os.umask(0)
+        errors = os.open(self.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(errors, 2)
         compose.SystemClock = lambda: self.clock  # type: ignore[assignment,misc]
+        compose._limits = _limits
         cycle.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc]
         descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         structlog.configure(processors=[_journal_to(descriptor)], cache_logger_on_first_use=False)
@@ -157,6 +167,7 @@ class Stage:
         self, script: Mapping[str, str] | None = None, *, watch: bool = False, **changes: Any
     ) -> AsyncIterator[HybridWorker]:
         """The real worker, with signals; the body is left when somebody asks for the end."""
+        _log.info(STARTING)
         made = HybridWorker(self.settings(**changes), watch=watch, handle_signals=True)
         ai = ScriptedAi(self.clock, script or {})
         made._coach = ai  # type: ignore[assignment]
@@ -182,6 +193,11 @@ class Stage:
             if not _has_open_end(worker, clip):
                 await worker._worker.quiet()
 
+    async def scan(self, worker: HybridWorker) -> None:
+        """Look at all bundles, and once more, as rescans do."""
+        for _ in range(_TRIES):
+            await worker.drain()
+
     def play(self, act: Callable[[Stage], Any]) -> None:
         """Run a scenario's act to its end, in this process."""
         self.as_in_production()
@@ -197,7 +213,7 @@ async def recover(stage: Stage) -> None:
     """An ordinary restart, offline: what is waiting is coached, what was begun is finished."""
     stage.clock.advance(2.0)
     async with stage.worker() as worker:
-        await worker.drain()
+        await stage.scan(worker)
 
 
 def record(clip: str, **changes: Any) -> bytes:
@@ -237,7 +253,7 @@ def _journal_to(descriptor: int) -> Callable[..., Any]:
     return journal
 
 
-def clips_in(events: Sequence[Mapping[str, Any]], name: str, **facts: object) -> list[str]:
-    """The clips of the events of that name (and with these facts), in order."""
-    found = [event for event in events if event["event"] == name]
-    return [str(event.get("clip")) for event in found if all(event.get(key) == fact for key, fact in facts.items())]
+def _limits(settings: Settings) -> Limits:
+    """As in production, but nobody waits for a prepared tip after the deadline."""
+    deadline_s = settings.reply_deadline_ms / 1000
+    return Limits(deadline_s, min(Limits().prepared_at_s, deadline_s), settings.give_up_after_s)

@@ -15,7 +15,7 @@ OLD: Final = 1_770_204_000
 
 _TEMPORARY: Final = re.compile(r"\.\d+-\d+\.tmp$")
 _HOLDER: Final = "worker.lock"
-_HERE: Final = b"@here@"
+HERE: Final = b"@here@"
 """Stands for the root's own path, which contexts hold, so that a tree can be built elsewhere."""
 
 
@@ -33,24 +33,38 @@ Tree = dict[str, Node]
 
 def take(root: Path) -> Tree:
     """Return what is under `root`. Its own path in a file becomes a mark."""
+    return marked(taken(root), root)
+
+
+def marked(tree: Tree, root: Path) -> Tree:
+    """The same with a mark for the path of `root`."""
+    here = os.fsencode(root)
+    return {
+        path: node if node.data is None or here not in node.data else Node(node.data.replace(here, HERE), node.mode)
+        for path, node in tree.items()
+    }
+
+
+def taken(root: Path) -> Tree:
+    """Return what is under `root`, to the byte."""
     tree: Tree = {}
     for folder, folders, files in os.walk(root):
         for name in sorted(folders + files):
             path = os.path.join(folder, name)
             status = os.lstat(path)
-            data = None if stat.S_ISDIR(status.st_mode) else Path(path).read_bytes().replace(os.fsencode(root), _HERE)
+            data = None if stat.S_ISDIR(status.st_mode) else Path(path).read_bytes()
             tree[os.path.relpath(path, root)] = Node(data, stat.S_IMODE(status.st_mode))
     return tree
 
 
-def build(tree: Tree, root: Path) -> None:
-    """Make the tree in the empty folder `root`; names in order have times of change in order."""
-    for age, path in enumerate(sorted(tree)):
+def build(tree: Tree, root: Path, *, later: int = 0) -> None:
+    """Make the tree in the empty folder `root`; names in order have times of change in order (`later`: in seconds)."""
+    for age, path in enumerate(sorted(tree), later):
         node, full = tree[path], root / path
         if node.data is None:
             full.mkdir(exist_ok=True)
         else:
-            full.write_bytes(node.data.replace(_HERE, os.fsencode(root)))
+            full.write_bytes(node.data.replace(HERE, os.fsencode(root)))
             os.utime(full, (OLD + age, OLD + age))
         full.chmod(node.mode)
 

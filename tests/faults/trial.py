@@ -17,7 +17,7 @@ from .injector.engine import Fault, Point, Run
 from .injector.syscalls import CLOSES, READ_SIDE, SYNCS, WRITING, applies
 from .invariants import Before
 from .scenarios import Scenario
-from .stage import GRACE_S, Stage, recover
+from .stage import GRACE_S, STARTING, Stage, recover
 
 TIMEOUT_S: Final = 20.0
 END_S: Final = GRACE_S + 2.0
@@ -38,7 +38,9 @@ class Survey:
     def points(self, kind: str) -> list[Point]:
         """Where a fault of this kind may strike."""
         points = self.reads if kind in READ_SIDE else self.writes
-        return [point for point in points if applies(kind, point.call) and not (point.call in CLOSES and _is_errno(kind))]
+        return [
+            point for point in points if applies(kind, point.call) and not (point.call in CLOSES and _is_errno(kind))
+        ]
 
 
 def _is_errno(kind: str) -> bool:
@@ -75,7 +77,7 @@ def arranged(scenario: Scenario) -> Iterator[Stage]:
             _arranged[scenario.name] = tree.take(stage.box), tree.take(stage.incoming)
     box, incoming = _arranged[scenario.name]
     with sandbox(box) as stage:
-        tree.build(incoming, stage.incoming)
+        tree.build(incoming, stage.incoming, later=1000)
         yield stage
 
 
@@ -142,7 +144,13 @@ class Judge:
 
 def state_key(before: Before, now: tree.Tree, said: invariants.Said) -> bytes:
     """Two states of one key differ in nothing that a restart or a reader could see, or that was promised."""
-    promised = sorted({(str(event["event"]), str(event.get("clip") or event.get("clips"))) for event in said if event["event"] in _PROMISES})
+    promised = sorted(
+        {
+            (str(event["event"]), str(event.get("clip") or event.get("clips")))
+            for event in said
+            if event["event"] in _PROMISES
+        }
+    )
     return tree.key(now, before.scenario.name.encode(), repr(promised).encode())
 
 
@@ -151,7 +159,7 @@ def tried(survey_: Survey, judge: Judge, fault: Fault) -> tuple[Run, list[str]]:
     scenario = survey_.before.scenario
     with arranged(scenario) as stage:
         run = engine.run(
-            lambda: stage.play(scenario.act), str(stage.box), fault=fault, reads=fault.kind in READ_SIDE, timeout_s=TIMEOUT_S
+            lambda: stage.play(scenario.act), str(stage.box), fault=fault, reads=fault.reads, timeout_s=TIMEOUT_S
         )
         problems = list(_of_the_run(survey_.before, stage, run, fault))
         return run, problems + judge.verdict(survey_.before, stage)
@@ -162,7 +170,8 @@ def _of_the_run(before: Before, stage: Stage, run: Run, fault: Fault) -> Iterato
     if run.hung:
         yield f"{'I16' if fault.kind == 'TERM' else 'I15'} hangs"
         return
-    ready = any(event["event"] == "ready" for event in stage.said())
+    starts = [str(event["event"]) for event in stage.said() if event["event"] in (STARTING, "ready")]
+    ready = starts[-1:] == ["ready"]
     if fault.kind == "TERM":
         if run.after_s > END_S:
             yield f"I16 ended {run.after_s:.1f} s after SIGTERM"
@@ -172,7 +181,9 @@ def _of_the_run(before: Before, stage: Stage, run: Run, fault: Fault) -> Iterato
         if run.exit < 0 or (run.exit and ready):
             yield f"I15 {fault.kind} ended a worker that ran, with {run.exit}"
         if run.exit == 0 and not fault.lasting:
-            yield from (f"I15 {problem}" for problem in invariants.i1_every_take_has_its_coaching(before, tree.take(stage.box)))
+            yield from (
+                f"I15 {problem}" for problem in invariants.i1_every_take_has_its_coaching(before, tree.take(stage.box))
+            )
         yield from _i18_failed_fsync_is_final(run, fault)
 
 

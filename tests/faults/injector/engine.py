@@ -46,11 +46,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong: a signal, or an errno; `lasting`: also at every later call that it applies to."""
+    """What goes wrong: a signal, or an errno; `lasting`: also at every later call that it applies to.
+
+    `reads`: reading calls count as points, too.
+    """
 
     kind: str
     point: Point
     lasting: bool = False
+    reads: bool = False
 
     @property
     def errno(self) -> int:
