@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -66,23 +62,3 @@ def test_every_command_is_mentioned() -> None:
     pages = (path.stem.split("-")[2:] for path in (ROOT / "docs" / "cli").glob("sg-hybrid-*.txt"))
     for words in pages:
         assert re.search(rf"sg-hybrid {' '.join(words)}\b", TEXT + README) or words in (["demo"], ["config"]), words
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
-def test_the_service_is_one_that_systemd_takes(tmp_path: Path) -> None:
-    (unit,) = blocks(TEXT, "ini")
-    path = tmp_path / "sg-hybrid.service"
-    path.write_text(unit.replace("%h/.local/bin/sg-hybrid", sys.executable))
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
-    verified = subprocess.run(
-        ["systemd-analyze", "--user", "verify", str(path)], env=env, capture_output=True, text=True, check=False
-    )
-    assert (verified.returncode, verified.stderr) == (0, "")
-    rated = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(path)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert rated.returncode == 0, rated.stdout.splitlines()[-1:]
