@@ -17,7 +17,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from sg_coach.coach_policy import evaluate_session
+from sg_coach.coach_policy import judge
 from sg_coach.errors import CoachError
 from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import apply_progression_policy
@@ -164,7 +164,7 @@ class CycleRunner:
 
     def decide(self, take: Take) -> Coached:
         """Decide a take by the rules. Runs in the thread that reads and writes its bundle."""
-        evaluation = evaluate_session(take.session)
+        evaluation = judge(take.session)
         t0 = self.clock.monotonic()
 
         def coach(average: float | None) -> CoachingDeterministic:
