@@ -19,6 +19,7 @@ from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
 from .ai_config import AiConfig
+from .at_once import AtOnce
 from .bundle import DiskBundles, context_in, settle_queued
 from .clock import SystemClock
 from .errors import AiRefused, ConfigError
@@ -27,6 +28,7 @@ from .history import ScoreHistory
 from .intake import DiskIntake, scan_once
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
+from .post import Post
 from .preparer import Preparer
 from .queue_lock import QueueLock
 from .race import Limits
@@ -153,16 +155,16 @@ class HybridWorker:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper]]:
-        clock, settings = SystemClock(), self.settings
+        clock, settings, post = SystemClock(), self.settings, Post()
         root = settings.queue_dir
-        bundles, gate = DiskBundles(clock), Switch(root, settings)
+        bundles, gate = DiskBundles(clock, post.leave), Switch(root, settings)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
         options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
         spool = await DiskSpool.open(root, clock, options)
-        with QueueLock.acquire(root, _holder(settings, clock)):
+        with post, QueueLock.acquire(root, _holder(settings, clock)):
             await spool.recover(settle_queued)
             await spool.refresh()
             await ledger.load()
@@ -195,6 +197,8 @@ class HybridWorker:
             )
             try:
                 async with Worker.opened(parts) as worker:
+                    await worker.start(_deliver, post)
+                    intake.answer_at_once(_at_once(worker, bundles, post))
                     await self._start(worker, self._coach, gate)
                     yield worker, sweeper
             finally:
@@ -223,6 +227,22 @@ async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc
         await coach.ready()
     except ConfigError as error:
         _log.error("ai_not_usable", reason=str(error))
+
+
+async def _deliver(post: Post, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    """Make the calls that threads leave for the event loop."""
+    task_status.started()
+    await post.run()
+
+
+def _at_once(worker: Worker, bundles: DiskBundles, post: Post) -> AtOnce:
+    return AtOnce(
+        coach=bundles.coach_here,
+        decide=worker.runner.decide,
+        leave=post.leave,
+        start=worker.go_on,
+        may=lambda: not worker.life.stopping,
+    )
 
 
 async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:

@@ -54,6 +54,7 @@ class DiskIntake:
         self._interval = rescan_interval_s
         self._watcher_name = watcher
         self._clip_appeared: Callable[[Path], None] = lambda _bundle: None
+        self._answer: Callable[[Path], bool] = lambda _bundle: False
         self._known = Known()
         self._reported: set[tuple[str, str]] = set()
         self._again: set[str] = set()
@@ -90,6 +91,10 @@ class DiskIntake:
         """Have `clip_appeared` told of bundles that come while this watches and that nobody has played yet."""
         self._clip_appeared = clip_appeared
 
+    def answer_at_once(self, answer: Callable[[Path], bool]) -> None:
+        """Have lone takes answered in the thread that notices them; one for which it returns False comes as ever."""
+        self._answer = answer
+
     def forget(self, bundle: Path) -> None:
         """The take could not be coached: bring it again at the next rescan."""
         self._known.forget(str(bundle))
@@ -107,6 +112,15 @@ class DiskIntake:
         for take in takes:
             self._known.note(take)
         self._inbox.put_live(takes)
+
+    def answer(self, bundle: str) -> bool:
+        """Answer a lone take in this thread, if nothing waits that came before it."""
+        return self._inbox.idle and self._answer(Path(bundle))
+
+    def answered(self, bundle: str) -> None:
+        """Remember a take that was answered at once."""
+        if take := self._walk.take(bundle):
+            self._known.note(take)
 
     def folders(self, paths: Iterable[str]) -> None:
         """Have new folders looked into."""

@@ -20,7 +20,8 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from sg_coach.errors import CoachError
 
-from .cycle import CycleRunner
+from .at_once import Begun
+from .cycle import CycleRunner, RulesSide
 from .models import CycleReport, TipSource
 from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
 from .race import Limits
@@ -99,6 +100,8 @@ class Worker:
         self.parts = parts
         self.life = Life()
         self._tasks = tasks
+        self._unwatched = anyio.Event()
+        self._unwatched.set()
         self.runner = CycleRunner(
             bundles=parts.bundles,
             spool=parts.spool,
@@ -147,12 +150,25 @@ class Worker:
 
     async def watch(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Coach what the intake brings, until `life.stop()`. Started once the folders are watched."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._stop_watching, group, name="stop watching")
-            async with self.parts.intake.watch() as batches:
-                task_status.started()
-                async for batch in batches:
-                    await self.dispatch(batch)
+        self._unwatched = anyio.Event()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._stop_watching, group, name="stop watching")
+                async with self.parts.intake.watch() as batches:
+                    task_status.started()
+                    async for batch in batches:
+                        await self.dispatch(batch)
+        finally:
+            self._unwatched.set()
+
+    def go_on(self, begun: Begun) -> None:
+        """Run the rest of a cycle whose hint was written at once."""
+        self.runner.active.enter()
+        self._tasks.start_soon(self._rest_of_cycle, begun, name=f"cycle of {begun.bundle.name}")
+
+    async def _rest_of_cycle(self, begun: Begun) -> None:
+        with self.runner.active.leaving():
+            await self._cycle(begun.bundle, lambda: None, begun.coach)
 
     async def _stop_watching(self, watching: TaskGroup) -> None:
         await self.life.stop_asked.wait()
@@ -174,11 +190,11 @@ class Worker:
                 await hinted.wait()
             await self._cycle(bundles[-1], lambda: None)
 
-    async def _cycle(self, bundle: Path, hinted: Callable[[], None]) -> None:
+    async def _cycle(self, bundle: Path, hinted: Callable[[], None], rules: RulesSide | None = None) -> None:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""
         try:
-            if not self.life.stopping:
-                report = await self.runner.run(bundle, hinted=hinted)
+            if rules or not self.life.stopping:
+                report = await self.runner.run(bundle, hinted=hinted, rules=rules)
                 if report.coaching is not None and report.error:
                     self.parts.intake.forget(bundle)
         except FileNotFoundError:
@@ -211,6 +227,7 @@ class Worker:
     async def _quiet_or_hurried(self) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_when_hurried, group, name="hurry")
+            await self._unwatched.wait()
             await self.runner.active.quiet()
             group.cancel_scope.cancel()
 
