@@ -25,7 +25,7 @@ from .clock import SystemClock
 from .errors import AiRefused, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
-from .intake import DiskIntake, scan_once
+from .intake import DiskIntake
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
 from .post import Post
@@ -111,11 +111,11 @@ class HybridWorker:
         self._watch = watch
         self._handle_signals = handle_signals
         self._coach = OnDemandCoach(settings)
-        self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper]] | None = None
+        self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper, DiskIntake]] | None = None
 
     async def __aenter__(self) -> Self:
         self._context = self._opened()
-        self._worker, self._sweeper = await self._context.__aenter__()
+        self._worker, self._sweeper, self._intake = await self._context.__aenter__()
         return self
 
     async def __aexit__(
@@ -146,7 +146,7 @@ class HybridWorker:
 
     async def drain(self) -> int:
         """Coach every waiting take, wait for late replies too, sweep once; return how many bundles were looked at."""
-        batch = await run_blocking(scan_once, self.settings.bundle_roots)
+        batch = await run_blocking(self._intake.scan)
         if batch:
             await self._worker.dispatch(batch)
         await self._worker.quiet()
@@ -154,7 +154,7 @@ class HybridWorker:
         return len(batch)
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper]]:
+    async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
         clock, settings, post = SystemClock(), self.settings, Post()
         root = settings.queue_dir
         bundles, gate = DiskBundles(clock, post.leave), Switch(root, settings)
@@ -200,7 +200,7 @@ class HybridWorker:
                     await worker.start(_deliver, post)
                     intake.answer_at_once(_at_once(worker, bundles, post))
                     await self._start(worker, self._coach, gate)
-                    yield worker, sweeper
+                    yield worker, sweeper, intake
             finally:
                 await self._coach.aclose()
 

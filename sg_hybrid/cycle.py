@@ -79,7 +79,11 @@ class Active:
 
     async def quiet(self) -> None:
         """Wait until nothing runs."""
-        while self.count:
+        await self.below(1)
+
+    async def below(self, count: int) -> None:
+        """Wait until less than `count` run."""
+        while self.count >= count:
             await self._changed.wait()
 
 

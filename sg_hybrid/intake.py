@@ -87,6 +87,13 @@ class DiskIntake:
                 yield self._inbox
                 tasks.cancel_scope.cancel()
 
+    def scan(self) -> list[Path]:
+        """Return all bundles that hold a take, in playing order, and remember them. Blocking; without `watch`."""
+        takes = _scan(self._roots)
+        for take in takes:
+            self._known.note(take)
+        return [Path(take.bundle) for take in takes]
+
     def tell_of_clips(self, clip_appeared: Callable[[Path], None]) -> None:
         """Have `clip_appeared` told of bundles that come while this watches and that nobody has played yet."""
         self._clip_appeared = clip_appeared
@@ -246,17 +253,15 @@ class DiskIntake:
             return NobodyWatches()
 
 
-def scan_once(roots: Sequence[Path]) -> list[Path]:
-    """Return all bundles under `roots` that hold a `session.json`, in playing order. Blocking."""
-    names = [str(root) for root in roots]
+def _scan(roots: Sequence[str]) -> list[Sighting]:
     walk = Walk(
-        names, lambda _path, _kind: None, lambda folder, why: _log.warning("folder_skipped", folder=folder, why=why)
+        roots, lambda _path, _kind: None, lambda folder, why: _log.warning("folder_skipped", folder=folder, why=why)
     )
     takes: set[Sighting] = set()
-    for name in names:
+    for name in roots:
         if root := walk.root(name):
             takes.update(root.takes, *(walk.day(day, watch=False) for day in root.days))
-    return [Path(take.bundle) for take in sorted(takes)]
+    return sorted(takes)
 
 
 def _any_there(roots: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import anyio
 import structlog
@@ -25,6 +25,9 @@ from .cycle import CycleRunner, RulesSide
 from .models import CycleReport, TipSource
 from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
 from .race import Limits
+
+MAX_AT_ONCE: Final = 512
+"""So many cycles and calls may run when another session's takes are begun; the rest waits its turn."""
 
 _log = structlog.get_logger(__name__)
 
@@ -175,9 +178,13 @@ class Worker:
         watching.cancel_scope.cancel()
 
     async def dispatch(self, batch: Sequence[Path]) -> None:
-        """Start the cycles of a batch: takes of one session one after the other, sessions side by side."""
+        """Start the cycles of a batch: takes of one session one after the other, sessions side by side.
+
+        Waits while too many run.
+        """
         groups = [list(batch)] if len(batch) == 1 else await self.parts.bundles.by_session(batch)
         for group in groups:
+            await self.runner.active.below(MAX_AT_ONCE)
             self.runner.active.enter()
             self._tasks.start_soon(self._coach_in_order, group, name=f"takes from {group[0].name}")
 
