@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -28,10 +27,12 @@ from .history import ScoreHistory
 from .intake import DiskIntake
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
+from .ports import Clock
 from .post import Post
 from .preparer import Preparer
 from .queue_lock import QueueLock
 from .race import Limits
+from .service_manager import ServiceManager
 from .settings import Settings
 from .spool import DiskSpool
 from .spool_state import SpoolOptions
@@ -102,15 +103,20 @@ class HybridWorker:
     async with HybridWorker(settings) as worker:
         report = await worker.coach_clip(bundle_dir)
 
-    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out). Raises
-    QueueHeld if another worker owns the queue, UnsafePath if the queue cannot be trusted, ConfigError, OSError.
+    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out). `clock`
+    stands in for the machine's clocks. Raises QueueHeld if another worker owns the queue, UnsafePath if the queue
+    cannot be trusted, ConfigError, OSError.
     """
 
-    def __init__(self, settings: Settings, *, watch: bool = True, handle_signals: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, watch: bool = True, handle_signals: bool = False, clock: Clock | None = None
+    ) -> None:
         self.settings = settings
+        self._clock = clock or SystemClock()
         self._watch = watch
         self._handle_signals = handle_signals
         self._coach = OnDemandCoach(settings)
+        self._manager = ServiceManager(settings.notify_socket, settings.watchdog_usec)
         self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper, DiskIntake]] | None = None
 
     async def __aenter__(self) -> Self:
@@ -122,6 +128,7 @@ class HybridWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         assert self._context is not None
+        self._manager.stopping()
         return await self._context.__aexit__(kind, error, traceback)
 
     async def coach_clip(self, bundle: Path) -> CycleReport:
@@ -155,7 +162,7 @@ class HybridWorker:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
-        clock, settings, post = SystemClock(), self.settings, Post()
+        clock, settings, post = self._clock, self.settings, Post()
         root = settings.queue_dir
         bundles, gate = DiskBundles(clock, post.leave), Switch(root, settings)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
@@ -208,12 +215,19 @@ class HybridWorker:
         if self._handle_signals:
             await worker.start(_obey_signals, worker)
         await worker.start(_warm_up, coach, gate)
+        await worker.start(self._stay_alive)
         if self._watch:
             await worker.start(worker.watch)
+        if worker.life.stopping:
+            return
         state = gate.state()
         roots = [str(root) for root in self.settings.bundle_roots]
         _log.info("ready", bundle_roots=roots, queue=str(self.settings.queue_dir), ai=state.enabled, why=state.why)
-        _notify(self.settings.notify_socket, b"READY=1")
+        self._manager.ready()
+
+    async def _stay_alive(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        task_status.started()
+        await self._manager.stay_alive()
 
 
 async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -241,7 +255,7 @@ def _at_once(worker: Worker, bundles: DiskBundles, post: Post) -> AtOnce:
         decide=worker.runner.decide,
         leave=post.leave,
         start=worker.go_on,
-        may=lambda: not worker.life.stopping,
+        may=worker.takes_lone_takes,
     )
 
 
@@ -261,7 +275,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _holder(settings: Settings, clock: SystemClock) -> dict[str, Any]:
+def _holder(settings: Settings, clock: Clock) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "host": platform.node(),
@@ -282,15 +296,3 @@ def _lookup_in(intake: DiskIntake) -> Any:
             return None
 
     return lookup
-
-
-def _notify(address: str | None, message: bytes) -> None:
-    """Tell the service manager (sd_notify): a datagram to the socket that NOTIFY_SOCKET names."""
-    if not address:
-        return
-    path = "\0" + address[1:] if address.startswith("@") else address
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto(message, path)
-    except OSError as error:
-        _log.warning("not_notified", socket=address, error=str(error))

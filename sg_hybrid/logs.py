@@ -18,16 +18,14 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .plaintext import printable
+from .secrecy import HIDDEN, redactor
 
-HIDDEN: Final = "[hidden]"
 MAX_VALUE: Final = 4000
 """Longest value in a log line, in characters; tracebacks are not cut."""
 
 _SECRET_NAME: Final = re.compile(
     r"(?:.*[_.-])?(?:key|apikey|token|authorization|secret|password|cookie)", re.IGNORECASE
 )
-_SECRET_VALUE: Final = re.compile(r"sk-[A-Za-z0-9_-]{8,}|(?<=Bearer )\S+")
-_SHORTEST_SECRET: Final = 4
 _DEEPEST: Final = 6
 
 LogFormat = Literal["auto", "console", "json"]
@@ -71,15 +69,13 @@ class Cleaner:
     """A structlog processor: hides secrets (by name and by value) and leaves only printable characters."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True)
-        parts = [_SECRET_VALUE.pattern, *map(re.escape, known)]
-        self._secret = re.compile("|".join(parts))
+        self._redact = redactor(secrets)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         exception = event.pop("exception", None)
         cleaned = self._mapping(event, 0)
         if exception is not None:
-            cleaned["exception"] = self._secret.sub(HIDDEN, printable(str(exception), keep_lines=True))
+            cleaned["exception"] = self._redact(printable(str(exception), keep_lines=True))
         return cleaned
 
     def _mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
@@ -102,7 +98,7 @@ class Cleaner:
         return self._text(str(value))
 
     def _text(self, text: str) -> str:
-        cleaned = self._secret.sub(HIDDEN, printable(text))  # in this order: invisible characters could split a secret
+        cleaned = self._redact(printable(text))  # in this order: invisible characters could split a secret
         return cleaned if len(cleaned) <= MAX_VALUE else cleaned[:MAX_VALUE] + "…"
 
 

@@ -31,6 +31,7 @@ counts as unset. The config file is TOML with the field names as keys; it is the
     log_format          SG_LOG_FORMAT              auto
     log_level           SG_LOG_LEVEL               info
     notify_socket       NOTIFY_SOCKET              not set
+    watchdog_usec       WATCHDOG_USEC              not set
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ def _setting(variable: str, default: object, takes: str, **limits: Any) -> Any:
 
 OnOff = Annotated[bool, BeforeValidator(_switch)]
 Whole = Annotated[int, BeforeValidator(_number)]
+MaybeWhole = Annotated[int | None, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_MODEL)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
@@ -188,6 +190,7 @@ class Settings(BaseModel):
     log_format: LogFormat = _setting("SG_LOG_FORMAT", "auto", "auto, console or json")
     log_level: LogLevel = _setting("SG_LOG_LEVEL", "info", "debug, info, warning or error")
     notify_socket: str | None = _setting("NOTIFY_SOCKET", None, "the socket of the service manager (set by systemd)")
+    watchdog_usec: MaybeWhole = _setting("WATCHDOG_USEC", None, "whole microseconds, from 1 (set by systemd)", ge=1)
 
     origins: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     """Where each field that is not a default came from: `flag`, `environment` or `file …`."""

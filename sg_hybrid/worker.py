@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -92,6 +93,10 @@ class Life:
         """Ask for a clean end; asked twice, hurry."""
         if self.stopping:
             self.hurry.set()
+        self.begin_to_end()
+
+    def begin_to_end(self) -> None:
+        """The end has come, whether or not it was asked for."""
         self.stopping = True
         self.stop_asked.set()
 
@@ -105,6 +110,8 @@ class Worker:
         self._tasks = tasks
         self._unwatched = anyio.Event()
         self._unwatched.set()
+        self._under_way: dict[Path, anyio.Event] = {}
+        """The last bundle of each group of a batch that is not through; set when its hint is out."""
         self.runner = CycleRunner(
             bundles=parts.bundles,
             spool=parts.spool,
@@ -152,17 +159,25 @@ class Worker:
         await self.runner.active.quiet()
 
     async def watch(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Coach what the intake brings, until `life.stop()`. Started once the folders are watched."""
+        """Coach what the intake brings, until `life.stop()`. Started once the folders are watched, or never will be."""
+        watched = False
         self._unwatched = anyio.Event()
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stop_watching, group, name="stop watching")
                 async with self.parts.intake.watch() as batches:
+                    watched = True
                     task_status.started()
                     async for batch in batches:
                         await self.dispatch(batch)
+            if not watched:
+                task_status.started()
         finally:
             self._unwatched.set()
+
+    def takes_lone_takes(self) -> bool:
+        """Whether a take that comes now has no predecessor that is still to be coached. Safe in any thread."""
+        return not self.life.stopping and not self._under_way
 
     def go_on(self, begun: Begun) -> None:
         """Run the rest of a cycle whose hint was written at once."""
@@ -180,22 +195,47 @@ class Worker:
     async def dispatch(self, batch: Sequence[Path]) -> None:
         """Start the cycles of a batch: takes of one session one after the other, sessions side by side.
 
+        While an earlier batch is not through, takes of its sessions come after it: the trend of a take is measured
+        against those that were played before it. A single take with nothing under way is nobody's successor.
         Waits while too many run.
         """
-        groups = [list(batch)] if len(batch) == 1 else await self.parts.bundles.by_session(batch)
-        for group in groups:
-            await self.runner.active.below(MAX_AT_ONCE)
-            self.runner.active.enter()
-            self._tasks.start_soon(self._coach_in_order, group, name=f"takes from {group[0].name}")
+        if len(batch) == 1 and not self._under_way:
+            self._start_group(batch, [], lambda: None)
+            return
+        ahead, new = dict(self._under_way), set(batch)
+        known = [bundle for bundle in ahead if bundle not in new]
+        for group in await self.parts.bundles.by_session([*known, *batch]):
+            mine = [bundle for bundle in group if bundle in new]
+            if mine:
+                await self.runner.active.below(MAX_AT_ONCE)
+                hinted = self._under_way[mine[-1]] = anyio.Event()
+                before = [ahead[bundle] for bundle in group if bundle in ahead]
+                self._start_group(mine, before, partial(self._is_through, mine[-1], hinted))
 
-    async def _coach_in_order(self, bundles: Sequence[Path]) -> None:
+    def _start_group(self, group: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]) -> None:
+        self.runner.active.enter()
+        self._tasks.start_soon(self._coach_in_order, group, before, through, name=f"takes from {group[0].name}")
+
+    def _is_through(self, last: Path, hinted: anyio.Event) -> None:
+        hinted.set()
+        if self._under_way.get(last) is hinted:
+            del self._under_way[last]
+
+    async def _coach_in_order(
+        self, bundles: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]
+    ) -> None:
         """Run the cycles, each from when the hint of the one before it is out; this task runs the last one itself."""
-        with self.runner.active.leaving():
-            for bundle in bundles[:-1]:
-                hinted = anyio.Event()
-                self._tasks.start_soon(self._cycle, bundle, hinted.set, name=f"cycle of {bundle.name}")
-                await hinted.wait()
-            await self._cycle(bundles[-1], lambda: None)
+        try:
+            with self.runner.active.leaving():
+                for event in before:
+                    await event.wait()
+                for bundle in bundles[:-1]:
+                    hinted = anyio.Event()
+                    self._tasks.start_soon(self._cycle, bundle, hinted.set, name=f"cycle of {bundle.name}")
+                    await hinted.wait()
+                await self._cycle(bundles[-1], through)
+        finally:
+            through()
 
     async def _cycle(self, bundle: Path, hinted: Callable[[], None], rules: RulesSide | None = None) -> None:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""
@@ -222,7 +262,7 @@ class Worker:
         return await self.runner.run(bundle)
 
     async def _end(self) -> None:
-        self.life.stop()
+        self.life.begin_to_end()
         with anyio.move_on_after(self.parts.grace_s):
             await self._quiet_or_hurried()
         if self.runner.active.count:

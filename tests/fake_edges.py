@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -52,6 +52,8 @@ class FakeBundle:
     session: SessionRecord
     take_id: str = "sha256:" + "0" * 64
     coaching: CoachingDeterministic | None = None
+    coached_from: str | None = None
+    """The take that `coaching` was made from."""
     settled: str | None = None
     ai: AiAddendum | None = None
     origin: Origin | None = None
@@ -87,7 +89,10 @@ class FakeBundles:
         coached = decide(Take(bundle, bundle.name, here.take_id, here.session))
         if here.coaching is not None and here.settled == here.take_id:
             return Coached(coached.take, coached.evaluation, here.coaching, coached.t0, new=False)
-        here.coaching, here.ai, here.queued, here.settled = coached.coaching, None, None, None
+        if here.coaching is not None and here.coached_from == here.take_id:
+            coached = replace(coached, coaching=here.coaching)  # a crash came before its manifest
+        here.coaching, here.coached_from = coached.coaching, here.take_id
+        here.ai, here.queued, here.settled = None, None, None
         self.emitted_at[bundle] = anyio.current_time()
         visible(coached)
         with anyio.CancelScope(shield=True):  # a thread hop is never ended half-way

@@ -81,10 +81,11 @@ def explained(error: BaseException) -> tuple[Exit, str | None]:
 
 
 def say(text: str, *, keep_lines: bool = False) -> None:
-    """Print `text` on stderr as one line (unless `keep_lines`), without characters that a terminal acts on."""
+    """Print `text` on stderr as one line (unless `keep_lines`), without secrets and characters a terminal acts on."""
     from sg_hybrid.plaintext import printable
+    from sg_hybrid.secrecy import redact
 
-    print(printable(text, keep_lines=keep_lines), file=sys.stderr, flush=True)
+    print(redact(printable(text, keep_lines=keep_lines)), file=sys.stderr, flush=True)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -47,7 +47,11 @@ def given(option: str, value: str | None) -> str | None:
 def settings_from(
     config: str | None = None, *, queue_dir: str | None = None, bundle_roots: list[str] | None = None
 ) -> Settings:
-    """Return the settings with these options on top. Raises ConfigError; a usage error for an empty option."""
+    """Return the settings with these options on top; from now on this process keeps their secrets to itself.
+
+    Raises ConfigError; a usage error for an empty option.
+    """
+    from sg_hybrid.secrecy import guard
     from sg_hybrid.settings import load_settings
 
     flags = {
@@ -55,4 +59,6 @@ def settings_from(
         "bundle_roots": tuple(given("--bundle-root", root) for root in bundle_roots or ()) or None,
     }
     config_file = given("--config", config)
-    return load_settings(flags, Path(config_file) if config_file else None)
+    settings = load_settings(flags, Path(config_file) if config_file else None)
+    guard(settings.secrets)
+    return settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,58 @@ async def test_an_end_waits_no_longer_than_the_grace_period() -> None:
     assert anyio.current_time() - begin == pytest.approx(5.0)
     assert made.coach.cancelled == 1
     assert made.bundles.bundles[clip].settled
+
+
+async def test_a_live_take_comes_after_those_of_its_session_that_a_scan_found() -> None:
+    bundles = FakeBundles(emit_takes=1.0)
+    found = [bundles.add(f"a{number}") for number in range(4)]
+    other = bundles.add("b", session(session_id=UUID(int=7)))
+    live = bundles.add("a4")
+    async with Worker.opened(parts(bundles=bundles, gate=FakeGate(enabled=False))) as worker:
+        await worker.dispatch(found)
+        await anyio.sleep(0.5)
+        await worker.dispatch([live])
+        await worker.dispatch([other])
+        await worker.quiet()
+        again = bundles.add("a5")
+        begin = anyio.current_time()
+        await worker.dispatch([again])
+        await worker.quiet()
+    when = [bundles.emitted_at[bundle] for bundle in (*found, live)]
+    assert when == sorted(when)
+    assert bundles.emitted_at[other] < when[1]  # nobody else's hint waits
+    assert bundles.emitted_at[again] == pytest.approx(begin + 1.0)
+
+
+async def test_one_request_to_stop_does_not_hurry() -> None:
+    """What SIGTERM does: the request, then the end of the block."""
+    made = parts(coach=ScriptedCoach(default=(4.0, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+        worker.life.stop()
+    assert sorted(made.spool.pending) == ["a"]
+
+
+async def test_an_end_that_comes_before_the_folders_are_watched_is_clean() -> None:
+    class Slow(FakeIntake):
+        @asynccontextmanager
+        async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Path]]]:
+            await anyio.sleep(60)
+            async with super().watch() as batches:
+                yield batches
+
+    async with Worker.opened(parts(intake=Slow())) as worker, anyio.create_task_group() as group:
+        begin = anyio.current_time()
+        group.start_soon(_stop_after, worker, 1.0)
+        await worker.start(worker.watch)
+        assert anyio.current_time() == begin + 1.0
+
+
+async def _stop_after(worker: Worker, seconds: float) -> None:
+    await anyio.sleep(seconds)
+    worker.life.stop()
 
 
 async def test_a_second_request_to_stop_does_not_wait() -> None:

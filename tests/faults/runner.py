@@ -1,0 +1,217 @@
+"""Tries every point of every scenario in every mode, two trials at a time, and counts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any, Final
+
+from . import trial
+from .again import crashes_in_recovery
+from .cuts import power_cuts
+from .injector.engine import Fault, Point
+from .scenarios import SCENARIOS
+from .trial import Judge, Survey
+
+STRIKES: Final = ("KILL", "TERM", "ENOSPC", "EIO", "EACCES", "EMFILE")
+LASTING: Final = {"ENOSPC-on": "ENOSPC", "EIO-on": "EIO"}
+"""From the point on, every call that the error applies to fails: a disk that stays full, or broken."""
+
+AGAIN: Final = "again"
+"""A kill at every point of the restart after every crash, and of the restart after that, until no state is new."""
+
+POWER: Final = ("power:posix", "power:ext4")
+MODES: Final = (*STRIKES, *LASTING, AGAIN, *POWER)
+AT_ONCE: Final = 2
+_CHUNK: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that did not hold. `point` is what `--point` takes."""
+
+    scenario: str
+    mode: str
+    point: int
+    where: str
+    problems: list[str]
+
+
+@dataclass(slots=True)
+class Row:
+    """What came of one scenario in one mode."""
+
+    scenario: str
+    mode: str
+    points: int = 0
+    reached: int = 0
+    seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+
+    def add(self, other: Row) -> None:
+        self.points += other.points
+        self.reached += other.reached
+        self.seconds += other.seconds
+        self.violations += other.violations
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is tried: every `every`-th point, or the one with number `point`."""
+
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
+    modes: tuple[str, ...] = MODES
+    every: int = 1
+    point: int | None = None
+    keep: str | None = None
+
+
+def run(plan: Plan, told: Callable[[Row], None] = lambda _row: None) -> list[Row]:
+    """Carry a plan out; `told` hears of each finished part. Raises trial.Wrong if a scenario is wrong without faults."""
+    rows: dict[tuple[str, str], Row] = {}
+    with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as pool:
+        for future in as_completed(_submit(pool, plan)):
+            row = future.result()
+            told(row)
+            rows.setdefault((row.scenario, row.mode), Row(row.scenario, row.mode)).add(row)
+    return [rows[scenario, mode] for scenario in plan.scenarios for mode in plan.modes if (scenario, mode) in rows]
+
+
+def _submit(pool: ProcessPoolExecutor, plan: Plan) -> Iterator[Future[Row]]:
+    """The long parts first, so that none is left over at the end."""
+    surveys = {name: pool.submit(_survey, name) for name in plan.scenarios}
+    whole = [(name, mode) for mode in (AGAIN, *POWER) if mode in plan.modes for name in plan.scenarios]
+    parts: list[Future[Row]] = []
+    for name, mode in whole:
+        parts.append(pool.submit(_whole, surveys[name].result(), mode, plan))
+    for name in plan.scenarios:
+        survey = surveys[name].result()
+        for mode in (mode for mode in plan.modes if mode in STRIKES or mode in LASTING):
+            for chunk in _chunks(points_of(survey, mode), plan):
+                parts.append(pool.submit(_strike, survey, mode, chunk))
+    return iter(parts)
+
+
+def points_of(survey: Survey, mode: str) -> list[tuple[int, Point]]:
+    """The numbered points of a mode that strikes."""
+    kind = LASTING.get(mode, mode)
+    points = trial.crash_points(survey) if mode == "KILL" else survey.points(kind)
+    return list(enumerate(points, 1))
+
+
+def chosen(points: Sequence[Any], plan: Plan) -> list[Any]:
+    """Those of numbered points that a plan names."""
+    if plan.point is not None:
+        return [numbered for numbered in points if numbered[0] == plan.point]
+    return list(points[plan.every // 2 :: plan.every]) if plan.every > 1 else list(points)
+
+
+def _chunks(points: list[tuple[int, Point]], plan: Plan) -> Iterable[list[tuple[int, Point]]]:
+    points = chosen(points, plan)
+    return (points[start : start + _CHUNK] for start in range(0, len(points), _CHUNK))
+
+
+# In the processes that try
+
+
+@cache
+def _judge() -> Judge:
+    return Judge()
+
+
+def _survey(name: str) -> Survey:
+    return trial.survey(SCENARIOS[name])
+
+
+def _strike(survey: Survey, mode: str, points: list[tuple[int, Point]]) -> Row:
+    began, name = time.monotonic(), survey.before.scenario.name
+    row = Row(name, mode)
+    for number, point in points:
+        fault = Fault(LASTING.get(mode, mode), point, lasting=mode in LASTING)
+        run, problems = trial.tried(survey, _judge(), fault)
+        row.points += 1
+        row.reached += run.struck is not None
+        if problems:
+            row.violations.append(Violation(name, mode, number, str(point), problems))
+    row.seconds = time.monotonic() - began
+    return row
+
+
+def _whole(survey: Survey, mode: str, plan: Plan) -> Row:
+    began, name = time.monotonic(), survey.before.scenario.name
+    row = Row(name, mode)
+    tried = (
+        crashes_in_recovery(survey, _judge(), plan.every)
+        if mode == AGAIN
+        else power_cuts(survey, _judge(), mode, plan.every)
+    )
+    for number, (where, problems) in enumerate(tried, 1):
+        row.points += 1
+        row.reached += 1
+        if problems and plan.point in (None, number):
+            row.violations.append(Violation(name, mode, number, where, problems))
+    row.seconds = time.monotonic() - began
+    return row
+
+
+# What is printed
+
+_VARIABLE: Final = re.compile(r"\d{3,}")
+
+
+def table(rows: Sequence[Row], modes: Sequence[str]) -> str:
+    """Scenario by mode: points tried, and violations behind an exclamation mark."""
+    found = {(row.scenario, row.mode): row for row in rows}
+    lines = [f"{'scenario':<14}" + "".join(f"{mode:>13}" for mode in modes)]
+    for name in dict.fromkeys(row.scenario for row in rows):
+        cells = (_cell(found.get((name, mode))) for mode in modes)
+        lines.append(f"{name:<14}" + "".join(f"{cell:>13}" for cell in cells))
+    totals = []
+    for mode in modes:
+        total = Row("", mode)
+        for row in rows:
+            if row.mode == mode:
+                total.add(row)
+        totals.append(total)
+    lines.append(f"{'all':<14}" + "".join(f"{_cell(total):>13}" for total in totals))
+    return "\n".join(lines)
+
+
+def _cell(row: Row | None) -> str:
+    if row is None or not row.points:
+        return "–"
+    missed = f"-{row.points - row.reached}" if row.reached < row.points else ""
+    return f"{row.points}{missed}" + (f" !{len(row.violations)}" if row.violations else "")
+
+
+def explained(rows: Sequence[Row], most: int) -> str:
+    """The violations, equal ones together, and how to see one again."""
+    kinds: dict[tuple[str, ...], list[Violation]] = {}
+    for violation in (violation for row in rows for violation in row.violations):
+        kinds.setdefault(tuple(_VARIABLE.sub("*", problem) for problem in violation.problems[:2]), []).append(violation)
+    lines = []
+    for found in list(kinds.values())[:most]:
+        first = found[0]
+        lines.append(f"\n{len(found)} × " + "\n    ".join(first.problems[:4]))
+        lines.append(f"    at: {first.where}")
+        lines.append(
+            f"    again: python -m tests.faults --scenario {first.scenario} --mode {first.mode} --point {first.point}"
+        )
+    if len(kinds) > most:
+        lines.append(f"\n… and {len(kinds) - most} more kinds")
+    return "\n".join(lines)
+
+
+def as_json(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
+    return {
+        "points": sum(row.points for row in rows),
+        "reached": sum(row.reached for row in rows),
+        "violations": sum(len(row.violations) for row in rows),
+        "seconds": round(seconds, 1),
+        "rows": [asdict(row) for row in rows],
+    }
