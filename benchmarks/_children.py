@@ -60,6 +60,22 @@ def bare_visible(root: Path) -> None:
     _answer_bare(root, lambda folder: write_bare(folder, "clip.coach.json", data, durable=False))
 
 
+def bare_rules(root: Path) -> None:
+    """inotify + read + the rules + write + rename: what the rules cost in this language, with no care taken at all."""
+    from sg_coach.coach_policy import judge
+    from sg_coach.jsontext import parse_json_object
+    from sg_coach.models import session_from
+    from sg_coach.progression import apply_progression_policy, coaching_bytes
+
+    def answer(folder: Path) -> None:
+        judged = judge(session_from(parse_json_object((folder / "session.json").read_bytes())))
+        created = "2026-02-04T12:34:56.789Z"
+        coaching = apply_progression_policy(judged, clip_id=folder.name, created_at_utc=created)
+        write_bare(folder, "clip.coach.json", coaching_bytes(coaching), durable=False)
+
+    _answer_bare(root, answer)
+
+
 def bare_durable(root: Path) -> None:
     """inotify + open, write, fsync, rename, fsync(dir); says when each was done."""
     data = b"x" * 900
@@ -102,5 +118,7 @@ def worker(root: Path) -> None:
     anyio.run(main)
 
 
+KINDS = {child.__name__: child for child in (bare_visible, bare_rules, bare_durable, worker)}
+
 if __name__ == "__main__":
-    {"bare_visible": bare_visible, "bare_durable": bare_durable, "worker": worker}[sys.argv[1]](Path(sys.argv[2]))
+    KINDS[sys.argv[1]](Path(sys.argv[2]))

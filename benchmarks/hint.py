@@ -112,7 +112,8 @@ def run() -> list[Row]:
         quiet = Child(base, "quiet", "worker", {"AI_COACH_ENABLED": "false"})
         stormy = Child(base, "stormy", "worker", ai | {"AI_COACH_LATE_WINDOW_S": "3", "AI_COACH_GRACE_S": "0"})
         visible, durable = Child(base, "visible", "bare_visible"), Child(base, "durable", "bare_durable")
-        in_turn([quiet, visible, durable, stormy])
+        rules = Child(base, "rules", "bare_rules")
+        in_turn([quiet, visible, rules, durable, stormy])
     finally:
         storm.terminate()
         storm.wait(10)
@@ -120,6 +121,9 @@ def run() -> list[Row]:
     return [
         at_most(
             "take → hint visible, p50", p50(quiet.visible), "µs", "inotify + write + rename", p50(visible.visible), 2
+        ),
+        known(
+            "take → hint visible, p50", p50(quiet.visible), "µs", "the same rules in a bare loop", p50(rules.visible)
         ),
         below("take → hint visible, p99", p99(quiet.visible) / 1000, "ms", 10),
         at_most(

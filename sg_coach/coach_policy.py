@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 from .jsontext import to_compact_json
-from .models import CoachEvaluation, CoachFinding, FindingCode, Focus, Grade, SessionRecord, Severity
+from .models import CoachEvaluation, CoachFinding, FindingCode, Focus, Grade, Judgement, SessionRecord, Severity
 
 EVALUATION_NAMESPACE: Final = UUID("5febe04d-0383-58d7-bc4e-7e071400728a")
 """Namespace of evaluation ids (RFC 9562, version 5, of the DNS name `evaluation.sg-coach`)."""
@@ -81,22 +81,27 @@ It costs no points of the table, but there is nothing to praise either.
 """
 
 
-def evaluate_session(session: SessionRecord, *, t: Thresholds = Thresholds()) -> CoachEvaluation:
-    """Return what the rules `t` say about `session`; the same input gives the same evaluation, its id included."""
+def judge(session: SessionRecord, *, t: Thresholds = Thresholds()) -> Judgement:
+    """Return what the rules `t` say about `session`: all that a hint needs. The same input, the same judgement."""
     noticed = [found for look in _LOOKS if (found := look(session, t))]
     noticed.sort(key=lambda found: _WEIGHT[found.finding.severity])
     score = max(0, 100 - sum(found.points for found in noticed))
     if session.timing_measurable is False:
         score = min(score, UNMEASURED_AT_MOST)
     first = noticed[0].finding if noticed else None
-    return CoachEvaluation(
-        evaluation_id=_evaluation_id(session, t),
+    return Judgement(
         session_id=session.session_id,
         score_0_100=score,
         grade=t.grade(score),
         primary_focus=FOCUS.get(first.code, Focus.PROGRESS) if first else Focus.PROGRESS,
         findings=tuple(found.finding for found in noticed),
     )
+
+
+def evaluate_session(session: SessionRecord, *, t: Thresholds = Thresholds()) -> CoachEvaluation:
+    """Return the judgement of `session` as a document; its id costs more than the judging, so a hint does without."""
+    judged = judge(session, t=t)
+    return CoachEvaluation(evaluation_id=_evaluation_id(session, t), **dict(judged))
 
 
 def _evaluation_id(session: SessionRecord, t: Thresholds) -> UUID:

@@ -182,12 +182,10 @@ class CoachFinding(Value):
     evidence: dict[str, Any]
 
 
-class CoachEvaluation(Value):
+class Judgement(Value):
     """What the rules say about one take. `findings` stand by weight; the first sets the focus, unless it is INFO."""
 
-    evaluation_id: Uuid
     session_id: Uuid
-    coach_contract: Literal["v1"] = COACH_CONTRACT_VERSION
     score_0_100: Annotated[Int, Field(ge=0, le=100)]
     grade: Grade
     primary_focus: Focus
@@ -202,6 +200,13 @@ class CoachEvaluation(Value):
     def weighty(self) -> tuple[CoachFinding, ...]:
         """The findings that ask for practice: WARN and FAIL."""
         return tuple(one for one in self.findings if one.severity is not Severity.INFO)
+
+
+class CoachEvaluation(Judgement):
+    """A judgement as a document: with an id that is made from the take's facts and the rules."""
+
+    evaluation_id: Uuid
+    coach_contract: Literal["v1"] = COACH_CONTRACT_VERSION
 
 
 class Decision(Value):

@@ -12,7 +12,7 @@ from typing import Final
 
 from .hints import MAX_HINT, TRENDS, V1_HINTS, HintTable, Trend, compose_hint
 from .jsontext import to_json_bytes
-from .models import CoachEvaluation, CoachingDeterministic, Decision, Density, Syncopation, TakeResult
+from .models import CoachingDeterministic, Decision, Density, Judgement, Syncopation, TakeResult
 
 EMA_ALPHA: Final = 0.3
 """Weight of the newest score in the average of earlier ones."""
@@ -127,7 +127,7 @@ def next_ema(before: float | None, score: float) -> float:
 
 
 def apply_progression_policy(
-    evaluation: CoachEvaluation,
+    evaluation: Judgement,
     *,
     clip_id: str,
     created_at_utc: str,
@@ -166,7 +166,7 @@ def coaching_bytes(coaching: CoachingDeterministic) -> bytes:
     return to_json_bytes(coaching.model_dump(mode="json"))
 
 
-def _rationale(evaluation: CoachEvaluation, band: Band, cell: Trend, trend: float | None) -> str:
+def _rationale(evaluation: Judgement, band: Band, cell: Trend, trend: float | None) -> str:
     found = ",".join(f"{finding.code}:{finding.severity}" for finding in evaluation.findings) or "none"
     shown = "none" if trend is None else f"{trend:+.2f}"
     return f"score={evaluation.score_0_100} band={band.name} trend={shown} hint={band.name}/{cell} findings={found}"

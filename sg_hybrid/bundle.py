@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from anyio import CapacityLimiter, from_thread
+from anyio import CapacityLimiter
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.contract import MAX_SESSION_BYTES
@@ -61,8 +62,10 @@ _log = structlog.get_logger(__name__)
 class DiskBundles:
     """The real bundle folders."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, leave: Callable[[Callable[[], None]], None]) -> None:
+        """`leave` has a call made on the event loop, soon, without waiting for it (`post.Post.leave`)."""
         self._clock = clock
+        self._leave = leave
         self._hints = CapacityLimiter(HINT_THREADS)
         self._disk = CapacityLimiter(DISK_THREADS)
         self._analysts = CapacityLimiter(ANALYSIS_THREADS)
@@ -72,11 +75,33 @@ class DiskBundles:
     ) -> Coached:
         """See ports.Bundles."""
         try:
-            return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
+            return await self._in_a_thread(bundle, decide, visible)
         except (FileNotFoundError, NotAnalysed):
             if not await run_blocking(self._analyse, bundle, limiter=self._analysts):
                 raise
-        return await run_blocking(self._coach, bundle, decide, visible, limiter=self._hints)
+        return await self._in_a_thread(bundle, decide, visible)
+
+    def coach_here(
+        self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
+    ) -> Coached | None:
+        """`coach` for a thread that may block: all of it happens there, `visible` included.
+
+        None if the bundle holds no `session.json` that is up to date: that is for `coach`, and nothing was done.
+        """
+        try:
+            return self._coach(bundle, decide, visible)
+        except (FileNotFoundError, NotAnalysed):
+            return None
+
+    async def _in_a_thread(
+        self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
+    ) -> Coached:
+        told = _Told(visible)
+        try:
+            leave = partial(told.leave, self._leave)
+            return await run_blocking(self._coach, bundle, decide, leave, limiter=self._hints)
+        finally:
+            told.tell()
 
     async def attach(self, coached: Coached, addendum: AiAddendum, origin: Origin) -> None:
         """See ports.Bundles."""
@@ -131,7 +156,7 @@ class DiskBundles:
     def _settle(self, folder: Folder, coached: Coached, file: Unsettled, visible: Callable[[Coached], None]) -> None:
         """Everything that the player does not wait for."""
         try:
-            from_thread.run_sync(visible, coached)
+            visible(coached)
         finally:
             folder.settle(file)
         entry = artifact("coach", "coach", COACH_FILE, file.data, input_sha256=coached.take.take_id)
@@ -166,6 +191,22 @@ class DiskBundles:
         if found is None or any(found.get(key) != value for key, value in document.items()):
             document["created_at_utc"] = utc_text(self._clock.now())
             folder.write(ERROR_FILE, to_json_bytes(document))
+
+
+class _Told:
+    """Tells the event loop of a hint that is out, once: as soon as it listens, at the latest when its cycle goes on."""
+
+    def __init__(self, visible: Callable[[Coached], None]) -> None:
+        self._visible = visible
+        self._waiting: list[Coached] = []
+
+    def leave(self, leave: Callable[[Callable[[], None]], None], coached: Coached) -> None:
+        self._waiting.append(coached)
+        leave(self.tell)
+
+    def tell(self) -> None:
+        if self._waiting:
+            self._visible(self._waiting.pop())
 
 
 def settle_queued(bundle: Path, digest: str) -> bool:

@@ -18,15 +18,17 @@ from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
 from .ai_config import AiConfig
+from .at_once import AtOnce
 from .bundle import DiskBundles, context_in, settle_queued
 from .clock import SystemClock
 from .errors import AiRefused, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
-from .intake import DiskIntake, scan_once
+from .intake import DiskIntake
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
 from .ports import Clock
+from .post import Post
 from .preparer import Preparer
 from .queue_lock import QueueLock
 from .race import Limits
@@ -115,11 +117,11 @@ class HybridWorker:
         self._handle_signals = handle_signals
         self._coach = OnDemandCoach(settings)
         self._manager = ServiceManager(settings.notify_socket, settings.watchdog_usec)
-        self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper]] | None = None
+        self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper, DiskIntake]] | None = None
 
     async def __aenter__(self) -> Self:
         self._context = self._opened()
-        self._worker, self._sweeper = await self._context.__aenter__()
+        self._worker, self._sweeper, self._intake = await self._context.__aenter__()
         return self
 
     async def __aexit__(
@@ -151,7 +153,7 @@ class HybridWorker:
 
     async def drain(self) -> int:
         """Coach every waiting take, wait for late replies too, sweep once; return how many bundles were looked at."""
-        batch = await run_blocking(scan_once, self.settings.bundle_roots)
+        batch = await run_blocking(self._intake.scan)
         if batch:
             await self._worker.dispatch(batch)
         await self._worker.quiet()
@@ -159,17 +161,17 @@ class HybridWorker:
         return len(batch)
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper]]:
-        clock, settings = self._clock, self.settings
+    async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
+        clock, settings, post = self._clock, self.settings, Post()
         root = settings.queue_dir
-        bundles, gate = DiskBundles(clock), Switch(root, settings)
+        bundles, gate = DiskBundles(clock, post.leave), Switch(root, settings)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
         options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
         spool = await DiskSpool.open(root, clock, options)
-        with QueueLock.acquire(root, _holder(settings, clock)):
+        with post, QueueLock.acquire(root, _holder(settings, clock)):
             await spool.recover(settle_queued)
             await spool.refresh()
             await ledger.load()
@@ -202,8 +204,10 @@ class HybridWorker:
             )
             try:
                 async with Worker.opened(parts) as worker:
+                    await worker.start(_deliver, post)
+                    intake.answer_at_once(_at_once(worker, bundles, post))
                     await self._start(worker, self._coach, gate)
-                    yield worker, sweeper
+                    yield worker, sweeper, intake
             finally:
                 await self._coach.aclose()
 
@@ -237,6 +241,22 @@ async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc
         await coach.ready()
     except ConfigError as error:
         _log.error("ai_not_usable", reason=str(error))
+
+
+async def _deliver(post: Post, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    """Make the calls that threads leave for the event loop."""
+    task_status.started()
+    await post.run()
+
+
+def _at_once(worker: Worker, bundles: DiskBundles, post: Post) -> AtOnce:
+    return AtOnce(
+        coach=bundles.coach_here,
+        decide=worker.runner.decide,
+        leave=post.leave,
+        start=worker.go_on,
+        may=worker.takes_lone_takes,
+    )
 
 
 async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:

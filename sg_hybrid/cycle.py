@@ -7,9 +7,10 @@ request: the call lives in the worker's task group, and its reply goes to the bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from sg_coach.coach_policy import evaluate_session
+from sg_coach.coach_policy import judge
 from sg_coach.errors import CoachError
 from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import apply_progression_policy
@@ -42,6 +43,9 @@ from .replies import addendum_from, context_of, query_of
 
 LATE_PUT_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Pauses between tries to keep a late reply on a disk that refuses it; then it is given up, with an error event."""
+
+RulesSide = Callable[[Callable[[Coached], None]], Awaitable[Coached]]
+"""Writes the coach file and its manifest; is given who hears when the hint is out (see `ports.Bundles.coach`)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +79,11 @@ class Active:
 
     async def quiet(self) -> None:
         """Wait until nothing runs."""
-        while self.count:
+        await self.below(1)
+
+    async def below(self, count: int) -> None:
+        """Wait until less than `count` run."""
+        while self.count >= count:
             await self._changed.wait()
 
 
@@ -99,11 +107,14 @@ class CycleRunner:
     open_calls: int = field(default=0, init=False)
     _unfinished: dict[tuple[Path, str], _Outcome] = field(default_factory=dict, init=False)
 
-    async def run(self, bundle: Path, *, hinted: Callable[[], None] = lambda: None) -> CycleReport:
+    async def run(
+        self, bundle: Path, *, hinted: Callable[[], None] = lambda: None, rules: RulesSide | None = None
+    ) -> CycleReport:
         """Coach the take that `bundle` holds; return when its race is over and its files are durable.
 
-        `hinted` is called when the hint is out. A take whose cycle runs already is not coached twice: its report is
-        waited for. Raises OSError, UnsafePath or LockTimeout if not even the coach file could be written.
+        `hinted` is called when the hint is out. `rules` is the rules' side, if it was begun already. A take whose cycle
+        runs already is not coached twice: its report is waited for. Raises OSError, UnsafePath or LockTimeout if not
+        even the coach file could be written.
         """
         outcome = _Outcome()
         with self.active.running():
@@ -113,19 +124,18 @@ class CycleRunner:
                     hinted()
                     self._hint_is_out(coached, outcome, group)
 
-                await self._write(bundle, visible, outcome)
+                await self._write(rules or partial(self.bundles.coach, bundle, self.decide), visible, outcome)
             return await self._conclude(bundle, outcome)
 
-    async def _write(self, bundle: Path, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
+    async def _write(self, rules: RulesSide, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
         """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
         try:
-            outcome.coached = await self.bundles.coach(bundle, self.decide, visible)
-        except StaleTake:
-            _log.info("take_replaced", bundle=str(bundle))
+            outcome.coached = await rules(visible)
         except (BundleRefused, CoachError, OSError) as error:
             outcome.failure = error
         finally:
             outcome.settled.set()
+            self.scores.kick()  # not before: the index's fsyncs would stand in the way of the hint's
 
     def _hint_is_out(self, coached: Coached, outcome: _Outcome, group: TaskGroup) -> None:
         """Start the AI side: the call, the race for its reply, and the look for an earlier reply."""
@@ -137,13 +147,11 @@ class CycleRunner:
             race = self._start_call(coached, outcome, state)
             group.start_soon(self._win_a_tip, coached, race, outcome, name="race")
             group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
-        self.scores.kick()
 
     async def _conclude(self, bundle: Path, outcome: _Outcome) -> CycleReport:
         coached, failure = outcome.coached, outcome.failure
         if coached is None:
             return self._without_hint(bundle, failure)
-        self.scores.kick()
         this = bundle, coached.take.take_id
         if not coached.new:
             running = self._unfinished.get(this)
@@ -164,7 +172,7 @@ class CycleRunner:
 
     def decide(self, take: Take) -> Coached:
         """Decide a take by the rules. Runs in the thread that reads and writes its bundle."""
-        evaluation = evaluate_session(take.session)
+        evaluation = judge(take.session)
         t0 = self.clock.monotonic()
 
         def coach(average: float | None) -> CoachingDeterministic:

@@ -2,26 +2,32 @@
 
 A watch follows the folder itself, not its name. When a folder moves and is entered under its new name, the kernel
 returns the same watch and the new name replaces the old; a watch that still has an old name leads to a bundle that is
-not there. So moves need no book-keeping. Events are read on the event loop; folders are entered in threads. A folder
-is put into the table right after its watch exists and looked into only then, so an event that comes in between is
-about a file that the look finds.
+not there. So moves need no book-keeping. Folders are entered in threads. A folder is put into the table right after its
+watch exists and looked into only then, so an event that comes in between is about a file that the look finds.
+
+Events are read by a few threads, one at a time is woken. What it read goes to the event loop, but for a take that comes
+alone: while another thread stays to listen, that one is answered where it was noticed.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import select
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple, Self
 
 import anyio
 import structlog
-from anyio.lowlevel import checkpoint
-from inotify_simple import Event, INotify, flags
+from inotify_simple import Event, INotify, flags, parse_events
 
+from .fs import run_blocking
 from .layout import Kind, Report, Root
 from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE
+from .post import Post
 from .watching import Sink
 
 _log = structlog.get_logger(__name__)
@@ -42,6 +48,12 @@ _LIMITS: Final = (errno.ENOSPC, errno.ENOMEM)
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
+READERS: Final = 3
+"""Threads that read events. All but one of them may be writing a hint; the last one always listens."""
+
+_READ_BYTES: Final = 64 * 1024
+
+
 class Watched(NamedTuple):
     """A watched folder."""
 
@@ -57,6 +69,14 @@ class _News:
     folders: dict[str, None]
     lost: bool = False
 
+    def __bool__(self) -> bool:
+        return bool(self.takes or self.folders or self.lost)
+
+    @property
+    def lone_take(self) -> str | None:
+        """The bundle, if one take is all that is new."""
+        return next(iter(self.takes)) if len(self.takes) == 1 and not self.folders and not self.lost else None
+
 
 class InotifyWatch:
     """The folders that are watched through one inotify descriptor; use it as a context manager."""
@@ -64,8 +84,10 @@ class InotifyWatch:
     def __init__(self, report: Report) -> None:
         """Raises OSError if the kernel has no descriptor for us (EMFILE: `fs.inotify.max_user_instances`)."""
         self._report = report
-        self._inotify = INotify()
+        self._inotify = INotify(nonblocking=True)
         self._watched: dict[int, Watched] = {}
+        self._answering = 0
+        self._counting = threading.Lock()
         self.blind = False
         """Whether the kernel ran out of watches: only rescans notice what happens in the other folders."""
 
@@ -97,21 +119,57 @@ class InotifyWatch:
 
     async def run(self, sink: Sink) -> None:
         """Tell `sink` what happens, until cancelled."""
-        while True:
-            await anyio.wait_readable(self._inotify)
-            self._tell(self._inotify.read(timeout=0), sink)
-            await checkpoint()  # the receiver goes first, the next wait is set up after it
+        limiter, end = anyio.CapacityLimiter(READERS), os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            with Post() as post:
+                async with anyio.create_task_group() as tasks:
+                    for number in range(READERS):
+                        read = partial(run_blocking, self._read, sink, post, end, limiter=limiter)
+                        tasks.start_soon(read, name=f"folder events {number}")
+                    try:
+                        await post.run()
+                    finally:
+                        os.eventfd_write(end, 1)
+        finally:
+            os.close(end)
 
-    def _tell(self, events: Iterable[Event], sink: Sink) -> None:
+    def _read(self, sink: Sink, post: Post, end: int) -> None:
+        """Read events until `end` is raised. The life of one reader, in its thread."""
+        with select.epoll() as wakeups:
+            wakeups.register(self._inotify.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            wakeups.register(end, select.EPOLLIN)
+            while end not in dict(wakeups.poll()):
+                news = self._news()
+                if not self._answered(news, sink, post):
+                    post.leave(partial(_tell, news, sink))
+
+    def _news(self) -> _News:
         news = _News({}, {})
-        for event in events:
+        try:
+            data = os.read(self._inotify.fileno(), _READ_BYTES)
+        except BlockingIOError:  # another reader was faster
+            return news
+        for event in parse_events(data):
             self._sort(event, news)
-        if news.takes:
-            sink.takes(news.takes)
-        if news.folders:
-            sink.folders(news.folders)
-        if news.lost:
-            sink.lost()
+        return news
+
+    def _answered(self, news: _News, sink: Sink, post: Post) -> bool:
+        """Answer a lone take, unless nobody would listen meanwhile; return whether nothing is left to tell."""
+        bundle = news.lone_take
+        if bundle is None:
+            return not news
+        with self._counting:
+            if self._answering == READERS - 1:
+                return False
+            self._answering += 1
+        try:
+            if not sink.answer(bundle):
+                return False
+            post.leave(partial(sink.answered, bundle))
+            return True
+        finally:
+            with self._counting:
+                self._answering -= 1
 
     def _sort(self, event: Event, news: _News) -> None:
         if event.mask & _OVERFLOW:
@@ -153,3 +211,12 @@ class InotifyWatch:
             _log.warning(
                 "watches_exhausted", first=path, remedy="raise fs.inotify.max_user_watches", until_then="rescans"
             )
+
+
+def _tell(news: _News, sink: Sink) -> None:
+    if news.takes:
+        sink.takes(news.takes)
+    if news.folders:
+        sink.folders(news.folders)
+    if news.lost:
+        sink.lost()

@@ -54,6 +54,7 @@ class DiskIntake:
         self._interval = rescan_interval_s
         self._watcher_name = watcher
         self._clip_appeared: Callable[[Path], None] = lambda _bundle: None
+        self._answer: Callable[[Path], bool] = lambda _bundle: False
         self._known = Known()
         self._reported: set[tuple[str, str]] = set()
         self._again: set[str] = set()
@@ -86,9 +87,20 @@ class DiskIntake:
                 yield self._inbox
                 tasks.cancel_scope.cancel()
 
+    def scan(self) -> list[Path]:
+        """Return all bundles that hold a take, in playing order, and remember them. Blocking; without `watch`."""
+        takes = _scan(self._roots)
+        for take in takes:
+            self._known.note(take)
+        return [Path(take.bundle) for take in takes]
+
     def tell_of_clips(self, clip_appeared: Callable[[Path], None]) -> None:
         """Have `clip_appeared` told of bundles that come while this watches and that nobody has played yet."""
         self._clip_appeared = clip_appeared
+
+    def answer_at_once(self, answer: Callable[[Path], bool]) -> None:
+        """Have lone takes answered in the thread that notices them; one for which it returns False comes as ever."""
+        self._answer = answer
 
     def forget(self, bundle: Path) -> None:
         """The take could not be coached: bring it again at the next rescan."""
@@ -107,6 +119,15 @@ class DiskIntake:
         for take in takes:
             self._known.note(take)
         self._inbox.put_live(takes)
+
+    def answer(self, bundle: str) -> bool:
+        """Answer a lone take in this thread, if nothing waits that came before it."""
+        return self._inbox.idle and self._answer(Path(bundle))
+
+    def answered(self, bundle: str) -> None:
+        """Remember a take that was answered at once."""
+        if take := self._walk.take(bundle):
+            self._known.note(take)
 
     def folders(self, paths: Iterable[str]) -> None:
         """Have new folders looked into."""
@@ -232,17 +253,15 @@ class DiskIntake:
             return NobodyWatches()
 
 
-def scan_once(roots: Sequence[Path]) -> list[Path]:
-    """Return all bundles under `roots` that hold a `session.json`, in playing order. Blocking."""
-    names = [str(root) for root in roots]
+def _scan(roots: Sequence[str]) -> list[Sighting]:
     walk = Walk(
-        names, lambda _path, _kind: None, lambda folder, why: _log.warning("folder_skipped", folder=folder, why=why)
+        roots, lambda _path, _kind: None, lambda folder, why: _log.warning("folder_skipped", folder=folder, why=why)
     )
     takes: set[Sighting] = set()
-    for name in names:
+    for name in roots:
         if root := walk.root(name):
             takes.update(root.takes, *(walk.day(day, watch=False) for day in root.days))
-    return [Path(take.bundle) for take in sorted(takes)]
+    return sorted(takes)
 
 
 def _any_there(roots: Iterable[str]) -> bool:

@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, mode
 
 from sg_coach.contract import TAKE_FILE as TAKE_FILE
 from sg_coach.models import (
-    CoachEvaluation,
     CoachingDeterministic,
     Int,
+    Judgement,
     Number,
     Ratio,
     Rfc3339,
@@ -139,7 +139,7 @@ class Coached:
     """What the rules decided about a take. `t0` is when its score was known (monotonic seconds)."""
 
     take: Take
-    evaluation: CoachEvaluation
+    evaluation: Judgement
     coaching: CoachingDeterministic
     t0: float
     new: bool = True

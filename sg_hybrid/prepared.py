@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from sg_coach.models import CoachEvaluation, FindingCode, SessionRecord
+from sg_coach.models import FindingCode, Judgement, SessionRecord
 
 from .errors import AiInvalid
 from .models import AiAddendum, AiReply, CoachRequest
@@ -118,7 +118,7 @@ class PreparedTip:
         return replace(self, texts=self.texts[1:])
 
 
-def class_of(evaluation: CoachEvaluation) -> TipClass | None:
+def class_of(evaluation: Judgement) -> TipClass | None:
     """Return the diagnosis class of a take; None if something could not be measured: no prepared text says that."""
     if not evaluation.findings:
         return TipClass.PROGRESS

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from sg_coach.errors import InvalidInput
 from sg_coach.jsontext import parse_json_object, to_compact_json
-from sg_coach.models import CoachEvaluation, CoachingDeterministic, Number, Ratio, SessionRecord, first_problem
+from sg_coach.models import CoachingDeterministic, Judgement, Number, Ratio, SessionRecord, first_problem
 
 from .errors import AiInvalid
 from .models import AiAddendum, AiReply, CoachRequest
@@ -69,7 +69,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_request(
-    session: SessionRecord, evaluation: CoachEvaluation, coaching: CoachingDeterministic, *, clip_id: str
+    session: SessionRecord, evaluation: Judgement, coaching: CoachingDeterministic, *, clip_id: str
 ) -> CoachRequest:
     """Return what is asked about one take. The ids are for our own logs and are not part of `facts`."""
     facts = {**_take_facts(session), **_decided_facts(evaluation, coaching)}
@@ -120,7 +120,7 @@ def _uncertainty(session: SessionRecord) -> dict[str, Any]:
     return facts
 
 
-def _decided_facts(evaluation: CoachEvaluation, coaching: CoachingDeterministic) -> dict[str, Any]:
+def _decided_facts(evaluation: Judgement, coaching: CoachingDeterministic) -> dict[str, Any]:
     decision, trend = coaching.decision, coaching.score_trend
     return {
         "findings": [{"code": str(one.code), "severity": str(one.severity)} for one in evaluation.findings],

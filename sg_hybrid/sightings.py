@@ -101,6 +101,11 @@ class Inbox:
             self.opened.set()
             self._news.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether batches are handed out and none waits. Safe in any thread."""
+        return self.opened.is_set() and not self._live and not self._scanned
+
     def __aiter__(self) -> Inbox:
         return self
 

@@ -11,10 +11,20 @@ from .layout import Kind, Root
 
 
 class Sink(Protocol):
-    """Who is told. All on the event loop; none of them waits."""
+    """Who is told. All but `answer` on the event loop; none of these waits."""
 
     def takes(self, bundles: Iterable[str]) -> None:
         """The `session.json` of these bundles is new."""
+        ...
+
+    def answer(self, bundle: str) -> bool:
+        """The `session.json` of one bundle is new, and nothing else is. Called in the thread that noticed it, which may
+        block; returns False if the take has to come by `takes`. After True, tell of it by `answered`.
+        """
+        ...
+
+    def answered(self, bundle: str) -> None:
+        """A take was answered at once."""
         ...
 
     def folders(self, paths: Iterable[str]) -> None:

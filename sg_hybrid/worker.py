@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import anyio
 import structlog
@@ -21,10 +21,14 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from sg_coach.errors import CoachError
 
-from .cycle import CycleRunner
+from .at_once import Begun
+from .cycle import CycleRunner, RulesSide
 from .models import CycleReport, TipSource
 from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
 from .race import Limits
+
+MAX_AT_ONCE: Final = 512
+"""So many cycles and calls may run when another session's takes are begun; the rest waits its turn."""
 
 _log = structlog.get_logger(__name__)
 
@@ -104,6 +108,8 @@ class Worker:
         self.parts = parts
         self.life = Life()
         self._tasks = tasks
+        self._unwatched = anyio.Event()
+        self._unwatched.set()
         self._under_way: dict[Path, anyio.Event] = {}
         """The last bundle of each group of a batch that is not through; set when its hint is out."""
         self.runner = CycleRunner(
@@ -155,15 +161,32 @@ class Worker:
     async def watch(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Coach what the intake brings, until `life.stop()`. Started once the folders are watched, or never will be."""
         watched = False
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._stop_watching, group, name="stop watching")
-            async with self.parts.intake.watch() as batches:
-                watched = True
+        self._unwatched = anyio.Event()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._stop_watching, group, name="stop watching")
+                async with self.parts.intake.watch() as batches:
+                    watched = True
+                    task_status.started()
+                    async for batch in batches:
+                        await self.dispatch(batch)
+            if not watched:
                 task_status.started()
-                async for batch in batches:
-                    await self.dispatch(batch)
-        if not watched:
-            task_status.started()
+        finally:
+            self._unwatched.set()
+
+    def takes_lone_takes(self) -> bool:
+        """Whether a take that comes now has no predecessor that is still to be coached. Safe in any thread."""
+        return not self.life.stopping and not self._under_way
+
+    def go_on(self, begun: Begun) -> None:
+        """Run the rest of a cycle whose hint was written at once."""
+        self.runner.active.enter()
+        self._tasks.start_soon(self._rest_of_cycle, begun, name=f"cycle of {begun.bundle.name}")
+
+    async def _rest_of_cycle(self, begun: Begun) -> None:
+        with self.runner.active.leaving():
+            await self._cycle(begun.bundle, lambda: None, begun.coach)
 
     async def _stop_watching(self, watching: TaskGroup) -> None:
         await self.life.stop_asked.wait()
@@ -174,15 +197,17 @@ class Worker:
 
         While an earlier batch is not through, takes of its sessions come after it: the trend of a take is measured
         against those that were played before it. A single take with nothing under way is nobody's successor.
+        Waits while too many run.
         """
         if len(batch) == 1 and not self._under_way:
             self._start_group(batch, [], lambda: None)
             return
-        ahead = dict(self._under_way)
-        known = [bundle for bundle in ahead if bundle not in batch]
+        ahead, new = dict(self._under_way), set(batch)
+        known = [bundle for bundle in ahead if bundle not in new]
         for group in await self.parts.bundles.by_session([*known, *batch]):
-            mine = [bundle for bundle in group if bundle in batch]
+            mine = [bundle for bundle in group if bundle in new]
             if mine:
+                await self.runner.active.below(MAX_AT_ONCE)
                 hinted = self._under_way[mine[-1]] = anyio.Event()
                 before = [ahead[bundle] for bundle in group if bundle in ahead]
                 self._start_group(mine, before, partial(self._is_through, mine[-1], hinted))
@@ -212,11 +237,11 @@ class Worker:
         finally:
             through()
 
-    async def _cycle(self, bundle: Path, hinted: Callable[[], None]) -> None:
+    async def _cycle(self, bundle: Path, hinted: Callable[[], None], rules: RulesSide | None = None) -> None:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""
         try:
-            if not self.life.stopping:
-                report = await self.runner.run(bundle, hinted=hinted)
+            if rules or not self.life.stopping:
+                report = await self.runner.run(bundle, hinted=hinted, rules=rules)
                 if report.coaching is not None and report.error:
                     self.parts.intake.forget(bundle)
         except FileNotFoundError:
@@ -249,6 +274,7 @@ class Worker:
     async def _quiet_or_hurried(self) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_when_hurried, group, name="hurry")
+            await self._unwatched.wait()
             await self.runner.active.quiet()
             group.cancel_scope.cancel()
 

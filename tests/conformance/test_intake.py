@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from sg_hybrid.intake import DiskIntake, WatcherName, scan_once
+from sg_hybrid.intake import DiskIntake, WatcherName
 from sg_hybrid.models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
 
 PATIENCE_S = 20.0
@@ -166,7 +166,7 @@ async def test_folders_of_other_names_are_not_descended(root: Path, watcher: Wat
         put(root / ".hidden")
         put(root / DAY / ".hidden")
         assert await receiver.rest() == []
-    assert scan_once([root]) == []
+    assert DiskIntake([root]).scan() == []
 
 
 async def test_start_brings_what_is_there_in_playing_order(root: Path, watcher: WatcherName) -> None:
@@ -177,7 +177,7 @@ async def test_start_brings_what_is_there_in_playing_order(root: Path, watcher: 
     async with watching(root, watcher) as receiver:
         assert await receiver.batch() == playing_order(bundles)
         assert await receiver.rest() == []
-    assert scan_once([root]) == playing_order(bundles)
+    assert DiskIntake([root]).scan() == playing_order(bundles)
     assert playing_order(bundles)[0] == bundles[1]
 
 
@@ -272,7 +272,7 @@ async def test_symlinked_folders_are_left_alone(root: Path, tmp_path: Path, watc
         await receiver.until(bundle)
         await receiver.rest()
         assert set(receiver.seen) == {bundle}
-    assert scan_once([root]) == [bundle]
+    assert DiskIntake([root]).scan() == [bundle]
 
 
 async def test_root_that_appears_later_and_one_that_comes_back(root: Path, watcher: WatcherName) -> None:
@@ -335,4 +335,4 @@ async def test_several_roots_also_one_inside_another(root: Path, watcher: Watche
             put(bundle, "{ }")
         await receiver.until(*bundles)
         assert set(receiver.seen) == set(bundles)
-    assert set(scan_once([root, inner])) == set(bundles)
+    assert set(DiskIntake([root, inner]).scan()) == set(bundles)

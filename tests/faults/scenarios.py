@@ -14,7 +14,6 @@ import anyio
 import structlog
 
 from sg_coach.digest import sha256_bytes
-from sg_coach.timestamps import utc_text
 from sg_hybrid.errors import QueueHeld
 from sg_hybrid.models import AiAddendum
 from sg_hybrid.queue_entry import ClaimedFor, StoredContext, entry_bytes

@@ -86,10 +86,9 @@ def test_the_same_sources_give_the_same_bytes(built: Built, rebuilt: Built) -> N
 
 def test_the_wheel_holds_the_packages_contracts_prompts_and_takes(built: Built) -> None:
     names = built.names()
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"sg_coach", "sg_hybrid"}
-    sources = {
-        path.relative_to(ROOT) for package in ("sg_coach", "sg_hybrid") for path in (ROOT / package).rglob("*.py")
-    }
+    packages = {"sg_coach", "sg_generator", "sg_hybrid"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
+    sources = {path.relative_to(ROOT) for package in packages for path in (ROOT / package).rglob("*.py")}
     assert {path.as_posix() for path in sources} <= names
     assert {"sg_coach/py.typed", "sg_hybrid/py.typed"} <= names
     for folder, place in (

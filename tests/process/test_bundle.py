@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from sg_hybrid.bundle import DiskBundles
 from sg_hybrid.errors import BundleRefused, StaleTake
 from sg_hybrid.manifest import check_manifest
 from sg_hybrid.models import AiAddendum, Coached, Take
+from sg_hybrid.post import Post
 from tests.fake_edges import session
 
 
@@ -61,7 +63,7 @@ def addendum(**changes: Any) -> AiAddendum:
 
 @pytest.fixture
 def bundles() -> DiskBundles:
-    return DiskBundles(CLOCK)
+    return DiskBundles(CLOCK, lambda call: None)
 
 
 @pytest.fixture
@@ -120,7 +122,8 @@ async def test_a_take_becomes_a_coach_file_and_a_manifest(bundles: DiskBundles, 
         document = read(bundle / "clip.coach.json")
         seen.append((document["score"], (bundle / "manifest.json").exists()))
 
-    coached = await bundles.coach(bundle, decide, visible)
+    coached = bundles.coach_here(bundle, decide, visible)
+    assert coached is not None
     assert CoachingDeterministic.model_validate(read(bundle / "clip.coach.json")) == coached.coaching
     assert seen == [(coached.coaching.score, False)], "the manifest names a file only when it is durable"
     manifest = read(bundle / "manifest.json")
@@ -128,6 +131,28 @@ async def test_a_take_becomes_a_coach_file_and_a_manifest(bundles: DiskBundles, 
     assert manifest["coaching_source"] == "deterministic"
     assert sorted(path.name for path in bundle.iterdir()) == ["clip.coach.json", "manifest.json", "session.json"]
     check_invariants(bundle)
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+async def test_the_event_loop_hears_of_a_hint_once(bundle: Path, delivered: bool) -> None:
+    """Early, by the post; or, where the post is late, when its cycle goes on."""
+    heard: list[int] = []
+    with Post() as post:
+        bundles = DiskBundles(CLOCK, post.leave if delivered else lambda call: None)
+        async with anyio.create_task_group() as group:
+            group.start_soon(post.run)
+            await bundles.coach(bundle, decide, lambda _coached: heard.append(threading.get_ident()))
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert heard == [threading.get_ident()]
+
+
+def test_a_bundle_without_an_up_to_date_record_is_for_the_long_way(bundles: DiskBundles, tmp_path: Path) -> None:
+    bundle = tmp_path / "clip"
+    bundle.mkdir()
+    (bundle / "take.mid").write_bytes(b"MThd")
+    assert bundles.coach_here(bundle, decide, lambda _coached: None) is None
+    assert [path.name for path in bundle.iterdir()] == ["take.mid"]
 
 
 async def test_foreign_keys_and_entries_of_the_manifest_stay(bundles: DiskBundles, bundle: Path) -> None:
@@ -142,7 +167,7 @@ async def test_foreign_keys_and_entries_of_the_manifest_stay(bundles: DiskBundle
 async def test_the_same_take_again_touches_no_file(bundles: DiskBundles, bundle: Path) -> None:
     await coach(bundles, bundle)
     before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in bundle.iterdir()}
-    again = await coach(DiskBundles(CLOCK), bundle)
+    again = await coach(DiskBundles(CLOCK, lambda call: None), bundle)
     assert not again.new
     assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in bundle.iterdir()} == before
 
@@ -166,7 +191,7 @@ async def test_a_crash_before_the_manifest_is_finished_with_the_same_bytes(
     await coach_until_visible(bundles, bundle, monkeypatch)
     standing = (bundle / "clip.coach.json").read_bytes()
     monkeypatch.setattr(FrozenClock, "wall", FrozenClock.wall + timedelta(minutes=1))
-    coached = await coach(DiskBundles(CLOCK), bundle)
+    coached = await coach(DiskBundles(CLOCK, lambda call: None), bundle)
     assert coached.new
     assert (bundle / "clip.coach.json").read_bytes() == standing
     check_invariants(bundle)
@@ -183,7 +208,7 @@ async def test_a_torn_coach_file_is_written_anew(bundles: DiskBundles, bundle: P
 async def test_a_damaged_coach_file_under_a_manifest_is_written_anew(bundles: DiskBundles, bundle: Path) -> None:
     await coach(bundles, bundle)
     (bundle / "clip.coach.json").write_bytes(b"\0" * 400)
-    assert (await coach(DiskBundles(CLOCK), bundle)).new
+    assert (await coach(DiskBundles(CLOCK, lambda call: None), bundle)).new
     check_invariants(bundle)
 
 
@@ -233,7 +258,7 @@ async def test_a_take_replaced_by_a_crash_and_a_newer_one_leaves_the_newer_one(
 ) -> None:
     await coach_until_visible(bundles, bundle, monkeypatch)
     put_take(bundle, timing_p95_error_ms=60.0)
-    newer = await coach(DiskBundles(CLOCK), bundle)
+    newer = await coach(DiskBundles(CLOCK, lambda call: None), bundle)
     assert read(bundle / "clip.coach.json")["score"] == newer.coaching.score == 70
     check_invariants(bundle)
 
@@ -268,7 +293,7 @@ async def test_a_reply_left_between_file_and_manifest_is_listed_at_the_next_star
 ) -> None:
     await coach(bundles, bundle)
     (bundle / "clip.ai_coach.json").write_text(addendum().model_dump_json())
-    await coach(DiskBundles(CLOCK), bundle)
+    await coach(DiskBundles(CLOCK, lambda call: None), bundle)
     assert read(bundle / "manifest.json")["coaching_source"] == "hybrid"
     check_invariants(bundle)
 
@@ -420,7 +445,7 @@ async def test_a_bundle_that_vanishes_between_hint_and_manifest_leaks_nothing(
     await coach(bundles, make_bundle(bundle.parent / "warm_up"))
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError):
-        await bundles.coach(bundle, decide, vanish)
+        bundles._coach(bundle, decide, vanish)
     assert len(os.listdir("/proc/self/fd")) == before
 
 

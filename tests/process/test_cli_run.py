@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -25,6 +26,7 @@ from sg_hybrid.queue_lock import QueueLock
 from sg_hybrid.simulator import PROFILES
 from tests.conftest import FIXTURES
 from tests.contracts.test_schemas import schema_accepts
+from tests.late_replies import put_file, queued
 
 from .cli import Cli, document, fixture_bundle, is_one_line, rewrite
 
@@ -71,6 +73,18 @@ def test_run_once_coaches_what_waits_and_ends(cli: Cli) -> None:
     assert [check_bundle(bundle) for bundle in bundles] == [(), (), ()]
     events = [json.loads(line) for line in done.stderr.splitlines()]
     assert sorted(event["clip"] for event in events if event["event"] == "cycle") == ["clip_0", "clip_1", "clip_2"]
+
+
+def test_run_once_finds_the_session_of_a_reply_that_somebody_else_put_in(cli: Cli) -> None:
+    earlier, later = take(cli, "clip_0"), take(cli, "clip_1")
+    put_file(cli.queue, queued("clip_0", datetime.now(UTC)))
+    for folder in (cli.queue, cli.queue / "pending"):
+        folder.chmod(0o700)
+    env = {"AI_COACH_ENABLED": "1", "ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
+    assert cli.program("run", "--once", env=env).returncode == 0
+    assert (later / "clip.ai_coach.queued.json").exists()
+    assert not (earlier / "clip.ai_coach.queued.json").exists()
+    assert [path.name for path in (cli.queue / "applied").iterdir()] == ["clip_0_ai_addendum.json"]
 
 
 def test_run_obeys_its_options(cli: Cli, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from inotify_simple import Event, INotify, flags
 
 from sg_hybrid import intake as module
 from sg_hybrid.errors import ConfigError
+from sg_hybrid.inotify_watch import READERS
 from sg_hybrid.intake import DiskIntake
 from tests.conformance.test_intake import DAY, Receiver, put, watching
 
@@ -54,10 +55,8 @@ async def test_lost_events_make_it_look_at_everything(
 ) -> None:
     bundle = root / DAY / "clip_1"
     bundle.mkdir(parents=True)
-    real = INotify.read
-    monkeypatch.setattr(
-        INotify, "read", lambda self, timeout: [*real(self, timeout), Event(-1, flags.Q_OVERFLOW, 0, "")][-1:]
-    )
+    overflow = [Event(-1, flags.Q_OVERFLOW, 0, "")]
+    monkeypatch.setattr("sg_hybrid.inotify_watch.parse_events", lambda _data: overflow)
     async with watching(root, "inotify") as receiver:
         put(bundle)
         put(root / DAY / "clip_2")
@@ -100,10 +99,69 @@ async def test_machine_without_folder_events_is_rescanned(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(module, "BLIND_RESCAN_S", 0.02)
-    monkeypatch.setattr("sg_hybrid.inotify_watch.INotify", lambda: none_left(None))
+    monkeypatch.setattr("sg_hybrid.inotify_watch.INotify", lambda **_: none_left(None))
     async with watching(root, "inotify") as receiver:
         await receiver.until(put(root / DAY / "clip_1"))
     assert named(logged, "no_folder_events")
+
+
+class Answers:
+    """Answers lone takes, in the thread that noticed them, as long as `free` is set."""
+
+    def __init__(self) -> None:
+        self.begun: list[Path] = []
+        self.threads: set[int] = set()
+        self.free = threading.Event()
+        self.free.set()
+        self.willing = True
+
+    def __call__(self, bundle: Path) -> bool:
+        self.begun.append(bundle)
+        self.threads.add(threading.get_ident())
+        assert self.free.wait(10)
+        return self.willing
+
+    async def until(self, number: int) -> None:
+        with anyio.fail_after(5):
+            while len(self.begun) < number:
+                await anyio.sleep(0.001)
+
+
+async def test_a_lone_take_is_answered_where_it_is_noticed(root: Path) -> None:
+    bundles = [root / DAY / f"clip_{n}" for n in range(3)]
+    for bundle in bundles:
+        bundle.mkdir(parents=True)
+    async with watching(root, "inotify") as receiver:
+        answers = Answers()
+        receiver.intake.answer_at_once(answers)
+        put(bundles[0])
+        await answers.until(1)
+        assert threading.get_ident() not in answers.threads
+        assert await receiver.rest() == []
+        answers.willing = False
+        put(bundles[1])
+        await receiver.until(bundles[1])
+        assert answers.begun == bundles[:2]
+
+
+async def test_while_slow_answers_are_given_somebody_listens(root: Path) -> None:
+    bundles = [root / DAY / f"clip_{n}" for n in range(READERS + 2)]
+    for bundle in bundles:
+        bundle.mkdir(parents=True)
+    async with watching(root, "inotify") as receiver:
+        answers = Answers()
+        answers.free.clear()
+        receiver.intake.answer_at_once(answers)
+        try:
+            for number, bundle in enumerate(bundles[: READERS - 1], 1):
+                put(bundle)
+                await answers.until(number)
+            for bundle in bundles[READERS - 1 :]:
+                put(bundle)
+                await receiver.until(bundle)
+        finally:
+            answers.free.set()
+    assert sorted(answers.begun) == bundles[: READERS - 1]
 
 
 async def test_missing_library_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sg_coach.contract import TAKE_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.files import Folder
-from sg_hybrid.intake import scan_once
+from sg_hybrid.intake import DiskIntake
 from sg_hybrid.take_intake import MAX_TAKE_BYTES, analyse_take_file
 from tests.conftest import FIXTURES
 from tests.contracts.test_schemas import schema_accepts
@@ -59,7 +59,7 @@ async def test_a_dropped_take_is_analysed_and_coached(place: Place, watcher: str
 async def test_a_take_that_waits_at_the_start_is_found(place: Place) -> None:
     bundle = clip_in(place)
     drop(bundle)
-    assert scan_once([place.root]) == [bundle]
+    assert DiskIntake([place.root]).scan() == [bundle]
     async with place.worker(ai_enabled=False):
         await until(lambda: (bundle / "manifest.json").exists())
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sg_hybrid.logs import MAX_VALUE, Cleaner, configure
-from sg_hybrid.secrecy import HIDDEN
 from sg_hybrid.plaintext import printable
+from sg_hybrid.secrecy import HIDDEN
 
 KEY = "sk-test-0123456789"
 

@@ -184,6 +184,19 @@ async def test_cancelling_the_host_still_finishes_the_writes() -> None:
     assert bundles.bundles[clip].settled
 
 
+async def test_so_many_takes_at_once_wait_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sg_hybrid.worker.MAX_AT_ONCE", 5)
+    made = parts(bundles=FakeBundles(emit_takes=0.1))
+    clips = [made.bundles.add(f"clip_{n}", session(session_id=UUID(int=n + 1))) for n in range(50)]
+    most = 0
+    async with Worker.opened(made) as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.dispatch, clips)
+        while any(made.bundles.bundles[clip].coaching is None for clip in clips):
+            await anyio.sleep(0.05)
+            most = max(most, worker.runner.active.count)
+    assert 5 <= most <= 15, "a group, its cycle and its call count as three"
+
+
 async def test_takes_that_come_during_the_end_are_left_for_the_next_start() -> None:
     made = parts()
     clip = made.bundles.add("a")
