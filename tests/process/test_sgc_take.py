@@ -12,7 +12,7 @@ import pytest
 from scripts.fixtures import takes
 from sg_coach import InvalidInput, session_from
 from sg_coach.cli import main
-from sg_coach.latency_book import KEPT, LatencyBook, Removed, book_path, note_latency, read_book
+from sg_coach.latency_book import KEPT, LatencyBook, Removed, book_path, note_latencies, read_book
 from tests.conftest import FIXTURES
 from tests.contracts.test_schemas import schema_accepts
 
@@ -187,7 +187,7 @@ def removed(ms: float) -> Removed:
 
 def test_the_last_takes_of_a_device_count(tmp_path: Path) -> None:
     for ms in range(20):
-        note_latency(tmp_path / "book.json", "sg-1", removed(ms))
+        note_latencies(tmp_path / "book.json", [("sg-1", removed(ms))])
     book = read_book(tmp_path / "book.json")
     assert [one.latency_ms for one in book.devices["sg-1"]] == list(range(20 - KEPT, 20))
     assert book.usual_ms("sg-1") == pytest.approx(15.5)
