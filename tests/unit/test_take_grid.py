@@ -16,6 +16,7 @@ from sg_coach.take.grid import Grid, Lines, by_beat, chance_p95, choose_grid, is
 from sg_coach.take.latency import grid_latency
 from sg_coach.take.notes import Note, events_of, in_order, steady_pulse
 from sg_coach.take.statistics import mean_standard_error, p95, p95_standard_error, percentile
+from tests.synthetic import made
 
 STRAIGHT = steady_pulse(120, "4/4", 16_000)
 
@@ -85,6 +86,22 @@ def test_a_constant_latency_is_found_to_the_beat(latency: float) -> None:
 def test_swung_off_beats_do_not_move_the_latency() -> None:
     onsets = [500.0 * beat + shift + 12.0 for beat in range(30) for shift in (0.0, 290.0)]
     assert grid_latency(onsets, Lines(STRAIGHT, 16)) == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("latency", [-78.0, -60.0, 60.0, 78.0])
+@pytest.mark.parametrize("bpm", [100, 130, 150, 170])
+def test_eighths_so_late_that_none_is_near_a_beat_have_their_latency_too(bpm: float, latency: float) -> None:
+    take = made(1, bpm=bpm, latency=latency, spread=4)
+    onsets = [note.onset_ms for note in take.played]
+    assert grid_latency(onsets, Lines(take.pulse, 16)) == pytest.approx(latency, abs=1)
+
+
+@pytest.mark.parametrize("latency", [-45.0, 45.0])
+def test_what_may_be_late_or_early_is_taken_for_the_smaller(latency: float) -> None:
+    """Eighths at 240 bpm: 45 ms late, or 80 ms early."""
+    take = made(1, bpm=240, latency=latency, spread=4)
+    onsets = [note.onset_ms for note in take.played]
+    assert grid_latency(onsets, Lines(take.pulse, 16)) == pytest.approx(latency, abs=1)
 
 
 def test_latency_is_held_within_80_ms() -> None:
