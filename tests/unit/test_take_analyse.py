@@ -163,6 +163,22 @@ def test_random_notes_are_not_measurable_and_never_graded_a(seed: int, grid: int
     assert (last.code, last.severity) == (FindingCode.TIMING_NOT_MEASURABLE, Severity.INFO)
 
 
+def test_a_few_random_notes_that_are_tight_by_luck_are_hardly_ever_graded() -> None:
+    """At 250 bpm; by the size of the p95 alone one in seven takes of 20 random notes would get an A or a B."""
+    graded = dict.fromkeys((12, 16, 20, 40, 80), 0)
+    for seed, count in ((seed, count) for seed in range(200) for count in graded):
+        pulse, notes = random_notes(seed, 250, count)
+        report = analyse_take(notes, pulse, replace(CONTEXT, grid=16))
+        graded[count] += evaluate_session(report.session).grade in ("A", "B")
+    assert sum(graded.values()) <= 3, graded  # of 1,000
+
+
+def test_why_a_few_tight_notes_are_not_measured_is_said() -> None:
+    take = made(1, bpm=250, spread=9, strokes=14)
+    report = analyse_take(take.played, take.pulse, replace(CONTEXT, grid=16))
+    assert any("random notes may come out as close by luck" in remark for remark in report.remarks)
+
+
 def test_what_was_not_measured_is_never_the_focus() -> None:
     pulse, notes = random_notes(3, 250)
     evaluation = evaluate_session(analyse_take(notes, pulse, replace(CONTEXT, grid=16)).session)

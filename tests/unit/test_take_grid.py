@@ -63,9 +63,26 @@ def test_chance_is_what_random_notes_reach(grid: Grid, middle: float) -> None:
 
 
 def test_what_is_well_below_chance_is_measurable() -> None:
-    assert is_measurable([1.0, -2.0, 50.0], [125.0])
+    assert is_measurable([1.0, -2.0, 40.0] * 20, [125.0])
     assert not is_measurable([57.0] * 20, [125.0])
+    assert not is_measurable([57.0] * 1000, [125.0])
     assert not is_measurable([], [125.0])
+
+
+@pytest.mark.parametrize(("count", "tight", "lucky"), [(12, 26.0, 33.0), (30, 40.0, 45.0), (100, 51.0, 54.0)])
+def test_few_events_must_be_tighter_to_be_no_luck(count: int, tight: float, lucky: float) -> None:
+    assert is_measurable([tight] * count, [125.0])
+    assert not is_measurable([lucky] * count, [125.0])
+
+
+@pytest.mark.parametrize("count", [12, 16, 30, 100])
+@pytest.mark.parametrize("gaps", [[125.0], [70.0, 55.0]])
+def test_random_notes_of_any_number_are_hardly_ever_measured(count: int, gaps: list[float]) -> None:
+    chance = Random(2)
+    takes = [
+        [chance.uniform(-gap / 2, gap / 2) for gap in chance.choices(gaps, weights=gaps, k=count)] for _ in range(3_000)
+    ]
+    assert sum(is_measurable(errors, gaps) for errors in takes) <= 6
 
 
 def test_the_grid_is_chosen_by_tempo_and_playing() -> None:
