@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from sg_coach.digest import sha256_bytes
 from sg_coach.files import Folder
 from sg_coach.latency_book import read_book
 from sg_coach.models import SessionRecord
+from sg_coach.take import TakeReport
+from sg_coach.take_files import analyse_files
 from sg_hybrid.clock import SystemClock
 from sg_hybrid.fs import run_blocking
 from sg_hybrid.intake import scan_once
@@ -197,6 +200,25 @@ async def test_a_book_that_cannot_be_written_costs_no_take_anything(place: Place
     assert said
     assert all(str(book) in line["error"] and line["devices"] == ["sg-7"] for line in said)
     assert not any((bundle / "clip.error.json").exists() for bundle in bundles)
+
+
+async def test_nobodys_hint_waits_while_a_take_is_analysed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another clip's cycle begins and ends while the analysis of a take is held up in its thread."""
+    go = threading.Event()
+
+    def held(take: bytes, **more: Any) -> TakeReport:
+        assert go.wait(20)
+        return analyse_files(take, **more)
+
+    monkeypatch.setattr("sg_hybrid.take_intake.analyse_files", held)
+    bundle = clip_in(place)
+    async with place.worker(ai_enabled=False):
+        drop(bundle)
+        other = place.play("clip_other")
+        await until((other / "manifest.json").exists)
+        assert not (bundle / "session.json").exists()
+        go.set()
+        await until((bundle / "manifest.json").exists)
 
 
 @pytest.mark.parametrize("device", ["", "sg\x1b[2J", "\ud800", 7, None])
