@@ -27,7 +27,7 @@ MAX_CHORDS: Final = 1000
 MAX_BARS: Final = 256
 MIN_TEMPO: Final = 30.0
 MAX_TEMPO: Final = 300.0
-"""Beats (quarter notes; dotted quarters in 6/8 and 12/8) a minute."""
+"""Quarter notes a minute, in every meter."""
 
 MAX_SEED: Final = 2**63 - 1
 MAX_ENTRY: Final = 200
@@ -67,8 +67,8 @@ def default_style(meter: Meter) -> StyleName:
 class ClipRequest(BaseModel):
     """What a client asks for. Unknown fields are ignored, null means the default.
 
-    `chords`: an entry is a bar, cycled or cut to `bars` (`harmony` says what an entry may hold). `tempo_bpm` counts
-    beats of the meter: dotted quarters in 6/8 and 12/8. `key` is for Roman numerals. `seed` picks the variation.
+        `chords`: an entry is a bar, cycled or cut to `bars` (`harmony` says what an entry may hold). `tempo_bpm` counts
+    quarter notes in every meter, as a `session.json` does. `key` is for Roman numerals. `seed` picks the variation.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
