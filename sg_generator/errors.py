@@ -5,7 +5,9 @@
     │   └── UnreadableChord   VALIDATION_ERROR: a chord symbol that nobody could play from
     ├── RegenerationFailed    REGENERATION_ERROR: the parent clip is there, but nothing can be made from it
     ├── EngineUnavailable     ENGINE_UNAVAILABLE: the module that SG_ENGINE names could not be imported
-    └── NotFound              NOT_FOUND: no such clip, no such page
+    ├── NotFound              NOT_FOUND: no such clip, no such page
+    ├── SettingUnusable       an option or variable that cannot be used (exit code 3)
+    └── AddressUnusable       the server cannot listen there (exit code 4)
 
 `sg_coach.errors` covers input files and disk paths; `OSError` is never wrapped.
 """
@@ -70,3 +72,11 @@ class NotFound(GeneratorError):
     """There is no such thing."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class SettingUnusable(GeneratorError):
+    """A setting cannot be used."""
+
+
+class AddressUnusable(GeneratorError):
+    """The server cannot listen there."""
