@@ -10,15 +10,15 @@ import math
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import h11
 import uvicorn
-from uvicorn._types import ASGIApplication
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .errors import AddressUnusable
+from .guard import App
 
 HEAD_WITHIN_S: Final = 10.0
 """The head of a request has to be there within so many seconds after its connection, or its first byte."""
@@ -90,6 +90,8 @@ class _Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await self._serve(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()  # in a hurry uvicorn leaves it out, and the loop would cancel it
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -118,7 +120,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 async def serve(
-    app: ASGIApplication,
+    app: App,
     listener: socket.socket,
     *,
     grace_s: float,
@@ -127,7 +129,7 @@ async def serve(
 ) -> None:
     """Serve until a signal comes; then `stopping` is called, and what runs gets `grace_s` seconds."""
     config = uvicorn.Config(
-        app,
+        cast(Any, app),  # an ASGI application; uvicorn's own types name each kind of message
         http=PatientProtocol,
         ws="none",
         lifespan="on",
