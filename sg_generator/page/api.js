@@ -1,11 +1,15 @@
 // The generator's HTTP API (docs/api.md), and the shape in which the page uses its answers.
 
-/** The server said no: `code` is its error_code, `field` the request's field that it names ("" if none). */
+const FIELD = /^([a-z_]+)(?:[[.][^:]*)?:\s*/u;
+
+/** The server said no. "chords[1]: 'Xyz' …" names a field: it is `field`, and the message is what follows. */
 export class ApiError extends Error {
   constructor(code, message) {
-    super(message);
+    const [start, field] = FIELD.exec(message) ?? ["", ""];
+    const words = message.slice(start.length);
+    super(words.charAt(0).toUpperCase() + words.slice(1));
     this.code = code;
-    this.field = /^([a-z_]+)(?:[[.][^:]*)?:/u.exec(message)?.[1] ?? "";
+    this.field = field;
   }
 }
 

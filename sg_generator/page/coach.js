@@ -64,7 +64,7 @@ export class Coach {
   }
 
   #showHint(words, take) {
-    byId("score").textContent = Math.round(words.score);
+    byId("score").textContent = Math.round(words.score * 10) / 10;
     byId("verdict").textContent = VERDICTS[words.take_result];
     byId("trend").textContent = trendWords(words.score_trend);
     byId("hint-text").textContent = words.coach_hint;

@@ -13,6 +13,7 @@ const scale = (from, to, start, end) => (value) => start + ((value - from) / (to
 const line = (x1, y1, x2, y2, name) => svg("line", { x1, y1, x2, y2, class: name });
 const text = (x, y, words, anchor, name) => svg("text", { x, y, "text-anchor": anchor, class: name }, words);
 const path = (points, name) => svg("path", { d: points.map(([x, y], i) => `${i ? "L" : "M"}${x} ${y}`).join(""), class: name });
+const tenths = (value) => Math.round(value * 10) / 10;
 const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value)}`;
 
 function table(head, rows) {
@@ -60,8 +61,8 @@ function keepDrawn(picture, draw) {
 function scoreSummary(takes) {
   const last = takes.at(-1);
   const best = Math.max(...takes.map(({ score }) => score));
-  if (takes.length === 1) return `One take, score ${Math.round(last.score)}.`;
-  return `${takes.length} takes. Last ${Math.round(last.score)}, best ${Math.round(best)}.`;
+  if (takes.length === 1) return `One take, score ${tenths(last.score)}.`;
+  return `${takes.length} takes. Last ${tenths(last.score)}, best ${tenths(best)}.`;
 }
 
 const scoreDrawing = (takes) => (right) => {
@@ -75,7 +76,7 @@ const scoreDrawing = (takes) => (right) => {
     path(at("average"), "average"),
     path(points, "curve"),
     ...points.map(([cx, cy]) => svg("circle", { cx, cy, r: takes.length > 40 ? 3 : 5, class: "dot" })),
-    text(lastX, lastY + (lastY > TOP + 24 ? -12 : 22), Math.round(takes.at(-1).score), "middle", "value"),
+    text(lastX, lastY + (lastY > TOP + 24 ? -12 : 22), tenths(takes.at(-1).score), "middle", "value"),
     text(LEFT, HEIGHT - 8, "first take", "start"),
     ...(takes.length > 1 ? [text(right, HEIGHT - 8, "last take", "end")] : []),
   ];
@@ -83,8 +84,8 @@ const scoreDrawing = (takes) => (right) => {
 
 const scoreRow = (take, index) => [
   String(index + 1),
-  String(Math.round(take.score)),
-  Number.isFinite(take.trend) ? signed(Math.round(take.trend * 10) / 10) : "–",
+  String(tenths(take.score)),
+  Number.isFinite(take.trend) ? signed(tenths(take.trend)) : "–",
   `${Math.round(take.tempo_bpm)} bpm`,
 ];
 

@@ -5,6 +5,9 @@ const NOTE_ON = 0x90;
 // The first beat may be played a little early; what comes before that belongs to the count-in.
 const EARLY_S = 0.12;
 const SHORTEST_S = 0.02;
+const LONGEST_S = 60; // what the API takes
+
+const lengthOf = (from, to) => Math.min(LONGEST_S, Math.max(SHORTEST_S, to - from));
 
 const kindOf = ([status, , velocity]) => {
   const kind = status & 0xf0;
@@ -47,7 +50,7 @@ export class Recorder {
   #noteOff(pitch, at) {
     const note = this.#open.get(pitch);
     if (!note) return;
-    note.duration = Math.max(SHORTEST_S, at - note.at);
+    note.duration = lengthOf(note.at, at);
     this.#open.delete(pitch);
   }
 
@@ -62,7 +65,7 @@ export class Recorder {
     return this.#notes.filter(inRound).map((note) => ({
       ...note,
       at: Math.max(0, note.at - from),
-      duration: note.duration ?? Math.max(SHORTEST_S, Math.min(seconds, heard) - note.at),
+      duration: note.duration ?? lengthOf(note.at, heard),
     }));
   }
 }

@@ -7,6 +7,8 @@ import { session } from "./session.js";
 
 // The request's fields, and the inputs where the player sets them.
 const FIELDS = { chords: "chords", style: "style", tempo_bpm: "tempo", bars: "bars", meter: "meter", key: "key" };
+// A short form is played more than once.
+const ENOUGH_BARS = 8;
 const INPUTS = Object.values(FIELDS);
 
 const numberIn = (input) => (input.value.trim() === "" ? null : Number(input.value));
@@ -55,12 +57,6 @@ function complain(id, message) {
   if (at >= 0) input.setSelectionRange(at, at + quoted.length);
 }
 
-/** "chords[1]: 'Xyz' …" → "'Xyz' …": the field's own name is the label beside the message. */
-const plain = (message) => {
-  const text = message.replace(/^[a-z_]+(?:[[.][^:]*)?:\s*/u, "");
-  return text.charAt(0).toUpperCase() + text.slice(1);
-};
-
 export class Setup {
   #progressions = [];
   #complain;
@@ -96,7 +92,7 @@ export class Setup {
     const found = this.#progressions.find((one) => one.name === name);
     if (!found) return;
     clearErrors();
-    this.fill(found);
+    this.fill({ ...found, bars: found.bars * Math.ceil(ENOUGH_BARS / found.bars) });
   }
 
   /** Shows a request in the form. */
@@ -132,7 +128,7 @@ export class Setup {
 
   #refused(error) {
     const id = FIELDS[error.field];
-    if (id) complain(id, plain(error.message));
+    if (id) complain(id, error.message);
     else this.#complain(error);
   }
 }

@@ -23,8 +23,8 @@ function pickNoise(period, pitch) {
   return samples;
 }
 
-/** The delay line's length in samples; averaging two neighbours adds half a sample to the round trip. */
-const linePeriod = (pitch, rate) => Math.max(2, Math.round(rate / frequency(pitch) - 0.5));
+/** The delay line's length in samples; averaging two neighbours takes half a sample off the round trip. */
+const linePeriod = (pitch, rate) => Math.max(2, Math.round(rate / frequency(pitch) + 0.5));
 
 /** Karplus and Strong's string: a burst of noise that runs round a delay line and loses its edge on the way. */
 function stringSamples(pitch, rate) {
@@ -77,7 +77,7 @@ export class Synth {
   /** A chord note. `velocity` 1..127, times in seconds of the audio clock. */
   pluck({ pitch, velocity, duration }, when) {
     const rate = this.#context.sampleRate;
-    const inTune = frequency(pitch) / (rate / (linePeriod(pitch, rate) + 0.5));
+    const inTune = frequency(pitch) / (rate / (linePeriod(pitch, rate) - 0.5));
     const source = new AudioBufferSourceNode(this.#context, { buffer: this.#string(pitch), playbackRate: inTune });
     const tone = new BiquadFilterNode(this.#context, { type: "lowpass", frequency: 1400 + velocity * 26, Q: 0.4 });
     this.#sound(source, tone, 0.5 * (velocity / 127) ** 1.6, when, Math.min(duration, STRING_SECONDS - 0.1));
