@@ -172,7 +172,9 @@ class StyleInfo(Value):
     name: str
     title: str
     meters: tuple[str, ...]
+    """Its own; others are played, too."""
     tempo_bpm: float
+    note: str
 
 
 class Styles(Ok):

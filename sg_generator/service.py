@@ -31,6 +31,7 @@ from .answers import (
     Progressions,
     Status,
     Story,
+    StyleInfo,
     Styles,
     Worker,
 )
@@ -49,7 +50,7 @@ from .models import ClipRequest
 from .progressions import PROGRESSIONS
 from .session_story import story_of
 from .settings import Settings
-from .style_list import STYLES
+from .styles import STYLES, Style
 from .suggest import following, suggestion
 from .take_input import take_bytes
 from .worker_status import WorkerLook, WorkerState
@@ -144,7 +145,7 @@ class Service:
 
     def styles(self) -> Styles:
         """Return the styles that can be asked for."""
-        return Styles(styles=list(STYLES))
+        return Styles(styles=[_told(style) for style in STYLES.values()])
 
     def progressions(self) -> Progressions:
         """Return the built-in forms."""
@@ -245,6 +246,12 @@ class Service:
             )
         except (OSError, CoachError) as another:
             _log.warning("no_error_bundle", error=str(another))
+
+
+def _told(style: Style) -> StyleInfo:
+    return StyleInfo(
+        name=style.name, title=style.title, meters=style.meters, tempo_bpm=style.tempo_bpm, note=style.note
+    )
 
 
 def _regeneration(body: FeedbackAndRegenBody) -> RegenerateBody:
