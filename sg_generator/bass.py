@@ -83,6 +83,7 @@ def _strokes(slots: Sequence[Slot], bar_start: int, size: int, spans: Sequence[S
         if start >= bar_start + size:
             break
         if start >= bar_start:
+            found = {tick: stroke for tick, stroke in found.items() if abs(tick - start) >= SHORTEST}
             found[start] = _Stroke(start, "R", number)
     return [found[tick] for tick in sorted(found) if not spans[found[tick].span].chord.is_silent]
 
@@ -126,26 +127,29 @@ class _Player:
         return tuple((note.tick - bar_start, note.pitch) for note in bar)
 
     def _bar(self, strokes: Sequence[_Stroke], pitch: int, *, vary: bool) -> list[_Played]:
+        open_ones = [stroke.tick for stroke in strokes if not self._is_start(stroke)]
         bar: list[_Played] = []
         for number, stroke in enumerate(strokes):
-            left = sum(other.span == stroke.span for other in strokes[number:])
-            mark = "V" if vary and number == len(strokes) - 1 and not self._is_start(stroke) else stroke.mark
-            pitch = self._pitch(mark, stroke, pitch, left)
+            if vary and stroke.tick == (open_ones or [strokes[-1].tick])[-1]:
+                pitch = self._other(stroke, pitch) if open_ones else _named("O", self._chord(stroke), pitch)
+            else:
+                left = sum(other.span == stroke.span for other in strokes[number:])
+                pitch = self._pitch(stroke, pitch, left)
             bar.append(_Played(stroke.tick, pitch, stroke.span))
         return bar
+
+    def _chord(self, stroke: _Stroke) -> Chord:
+        return self._spans[stroke.span].chord
 
     def _is_start(self, stroke: _Stroke) -> bool:
         return stroke.tick == self._spans[stroke.span].start
 
-    def _pitch(self, mark: str, stroke: _Stroke, before: int, left: int) -> int:
-        chord = self._spans[stroke.span].chord
-        if mark == "A":
+    def _pitch(self, stroke: _Stroke, before: int, left: int) -> int:
+        if stroke.mark == "A":
             return self._approach(stroke, before)
-        if mark == "V":
-            return self._other(chord, before)
-        if mark == "Q":
+        if stroke.mark == "Q":
             return self._step(stroke, before, left)
-        return _named(mark, chord, before)
+        return _named(stroke.mark, self._chord(stroke), before)
 
     def _approach(self, stroke: _Stroke, before: int) -> int:
         """A note that leads into the next chord's bass, and is not the note before it."""
@@ -156,7 +160,7 @@ class _Player:
 
     def _step(self, stroke: _Stroke, before: int, left: int) -> int:
         """A chord tone on the way to the next root; over a chord that stays, up or down."""
-        chord = self._spans[stroke.span].chord
+        chord = self._chord(stroke)
         following = stroke.span + 1 < len(self._spans)
         goal = _near(self._spans[stroke.span + 1].chord.bass, before) if following else before
         if abs(goal - before) <= 2 or not following:
@@ -165,9 +169,12 @@ class _Player:
         options = [pitch for pitch in _tones(chord) if pitch != before and abs(pitch - before) <= _LEAP]
         return min(options or _tones(chord), key=lambda pitch: (abs(pitch - wish), pitch))
 
-    def _other(self, chord: Chord, before: int) -> int:
-        options = [pitch for pitch in _tones(chord) if pitch != before and abs(pitch - before) <= _LEAP]
-        return self._chance.choice(options or _tones(chord))
+    def _other(self, stroke: _Stroke, before: int) -> int:
+        """A chord tone that the bar before did not have in this place."""
+        tones = _tones(self._chord(stroke))
+        taken = {pitch for _, pitch in self._before}
+        options = [pitch for pitch in tones if pitch != before and pitch not in taken and abs(pitch - before) <= _LEAP]
+        return self._chance.choice(options or tones)
 
 
 _LEAP: Final = 12
@@ -186,8 +193,8 @@ def _tones(chord: Chord) -> list[int]:
 
 def _named(mark: str, chord: Chord, before: int) -> int:
     if mark == "O":
-        low = _near(chord.bass, before)
-        return low + 12 if low + 12 <= HIGHEST else low - 12
+        root = _near(chord.bass, before)
+        return next((pitch for pitch in (root + 12, root - 12) if LOWEST <= pitch <= HIGHEST), root)
     wanted = {"F": (7, 6, 8), "T": (3, 4, 5, 2), "S": (10, 11, 9, 7)}.get(mark, ())
     tone = next((tone for tone in wanted if tone in chord.tones), None)
     return _near(chord.bass if tone is None else (chord.root + tone) % 12, before)
@@ -201,6 +208,5 @@ def _sounding(played: Sequence[_Played], spans: Sequence[Span], legato: float, t
         silence = next((span.start for span in spans[note.span + 1 : note.span + 2] if span.chord.is_silent), total)
         room = min(following, silence, total) - note.tick
         velocity = _ACCENT if note.tick == spans[note.span].start or note.tick % (2 * TICKS_PER_BEAT) == 0 else _PLAIN
-        length = room if room <= SHORTEST else max(round(room * legato), SHORTEST)
-        notes.append(Note(note.tick, note.pitch, length, velocity))
+        notes.append(Note(note.tick, note.pitch, min(room, max(round(room * legato), SHORTEST)), velocity))
     return notes

@@ -18,6 +18,8 @@ from .styles import Style
 from .voicings import Voicing, nearest
 
 SHORTEST: Final = 60
+"""Shortest time between two chords, in ticks: a thirty-second."""
+
 _TRIES: Final = 6
 _ON_BEAT: Final = 74
 _OFF_BEAT: Final = 82
@@ -47,7 +49,7 @@ def comping(
     for bar in range(request.bars):
         player.play(bar)
     longest = round(style.longest * beat_ticks(request.meter))
-    return tuple(sorted(_sounding(player.played, spans, longest, request.bars * bar_ticks(request.meter))))
+    return tuple(_sounding(player.played, spans, longest, request.bars * bar_ticks(request.meter)))
 
 
 class _Player:
@@ -61,6 +63,7 @@ class _Player:
         self._starts = [span.start for span in spans]
         self._last: Voicing = ()
         self._last_span = -1
+        self._first: Voicing = ()
         self._ticks: frozenset[int] = frozenset()
 
     def play(self, bar: int) -> None:
@@ -69,11 +72,12 @@ class _Player:
         places = self._places(bar, slots)
         same = places == self._ticks
         self._ticks = places
-        move = same or self._chance.random() < _MOVES
+        moves = self._chance.random() < _MOVES
         on_beats = {slot.tick for slot in slots if slot.on_beat}
-        for tick in sorted(places):
-            self._strike(bar * self._size + tick, tick in on_beats, move=move)
-            move = False
+        avoid = self._first if same else self._last if moves else ()
+        for number, tick in enumerate(sorted(places)):
+            self._strike(bar * self._size + tick, tick in on_beats, () if number else avoid)
+            self._first = self._last if number == 0 else self._first
 
     def _places(self, bar: int, slots: Sequence[Slot]) -> frozenset[int]:
         on, off = quota(
@@ -104,12 +108,13 @@ class _Player:
         found = set(ticks)
         for number in range(self._span_at(start), self._span_at(start + self._size - 1) + 1):
             span = self._spans[number]
-            if number in heard or span.chord.is_silent or not start <= span.start < start + self._size:
+            was_heard = number in heard or number == self._last_span
+            if was_heard or span.chord.is_silent or not start <= span.start < start + self._size:
                 continue
             spare = next((strokes for strokes in heard.values() if len(strokes) > 1), None)
             if spare is not None:
                 found.discard(spare.pop())
-            found.add(span.start - start)
+            found = {tick for tick in found if abs(tick - (span.start - start)) >= SHORTEST} | {span.start - start}
         return frozenset(found)
 
     def _span_at(self, tick: int) -> int:
@@ -125,13 +130,11 @@ class _Player:
         is_last_place = self._spans[following].start - tick <= beat // 2
         return following if is_last_place and self._request.syncopation_bucket != "straight" else number
 
-    def _strike(self, tick: int, on_beat: bool, *, move: bool) -> None:
+    def _strike(self, tick: int, on_beat: bool, avoid: Voicing) -> None:
+        """Play a chord: a new one near the last, the same one as it was, unless that is to be avoided."""
         span = self._meant(tick)
-        chord = self._spans[span].chord
-        if span != self._last_span or not self._last:
-            self._last = nearest(chord, self._last)
-        elif move:
-            self._last = nearest(chord, self._last, but=self._last)
+        if span != self._last_span or avoid or not self._last:
+            self._last = nearest(self._spans[span].chord, self._last, but=avoid)
         self._last_span = span
         velocity = (_ON_BEAT if on_beat else _OFF_BEAT) + self._chance.randint(-_SPREAD, _SPREAD)
         self.played.append(_Chord(tick, span, self._last, velocity))
@@ -142,6 +145,7 @@ def _sounding(played: Sequence[_Chord], spans: Sequence[Span], longest: int, tot
     for number, chord in enumerate(played):
         following = played[number + 1].tick if number + 1 < len(played) else total
         end = min(following, spans[chord.span].end, total, chord.tick + longest)
-        for below, pitch in enumerate(reversed(chord.hold)):
-            notes.append(Note(chord.tick, pitch, max(end - chord.tick, SHORTEST), chord.velocity - _STRUM * below))
+        length, top = end - chord.tick, len(chord.hold) - 1
+        for voice, pitch in enumerate(chord.hold):
+            notes.append(Note(chord.tick, pitch, length, chord.velocity - _STRUM * (top - voice)))
     return notes

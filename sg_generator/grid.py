@@ -83,15 +83,22 @@ _ON_SHARE: Final[dict[Syncopation, float]] = {"straight": 1.0, "light": 0.6, "he
 
 def quota(style: Style, meter: Meter, density: Density, syncopation: Syncopation, bar: int) -> tuple[int, int]:
     """Return how many chords a bar has on beats and off them: more by density, further off the beat by syncopation."""
-    own = _own_beats(style.comp)
     beats = bar_ticks(meter) // beat_ticks(meter)
-    halves = beats == 2
-    count = style.density[DENSITIES.index(density)]
-    beats = own if halves else beats
-    wanted = max(2, -(-count * beats // own))
+    in_halves = beats == 2
+    beats = _own_beats(style.comp) if in_halves else beats
+    wanted = _wanted(style, beats)[DENSITIES.index(density)]
     on = round(_ON_SHARE[syncopation] * min(wanted, beats))
     off = wanted - on
-    return (_half(on, bar), _half(off, bar + 1)) if halves else (on, off)
+    return (_half(on, bar), _half(off, bar + 1)) if in_halves else (on, off)
+
+
+def _wanted(style: Style, beats: int) -> list[int]:
+    """Chords of a bar of so many beats, by density; at least two, each bucket more than the one before."""
+    own = _own_beats(style.comp)
+    counts = [1]
+    for count in style.density:
+        counts.append(max(counts[-1] + 1, count * beats // own))
+    return counts[1:]
 
 
 def _half(count: int, bar: int) -> int:

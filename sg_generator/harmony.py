@@ -24,6 +24,8 @@ from .numerals import Key, read_key
 HELD: Final = frozenset({"/", "."})
 """One more place for the chord before."""
 
+EIGHTH: Final = TICKS_PER_BEAT // 2
+
 SAME_BAR: Final = frozenset({"%", "𝄎"})
 
 _UNEVEN: Final[Mapping[tuple[Meter, int], tuple[int, ...]]] = {
@@ -68,11 +70,15 @@ def changes_of(spans: Sequence[Span]) -> tuple[ChordChange, ...]:
 
 
 def place_ticks(count: int, meter: Meter) -> tuple[int, ...] | None:
-    """Return how long each of `count` places of a bar is, in ticks; None if there are more than eighths."""
-    beats, eighths = bar_ticks(meter) // beat_ticks(meter), bar_ticks(meter) * 2 // TICKS_PER_BEAT
-    if count > eighths:
+    """Return how long each of `count` places of a bar is, in ticks; None if there are more than sixteenths.
+
+    Places are whole beats if there are enough, else whole eighths, else sixteenths.
+    """
+    size = bar_ticks(meter)
+    unit = next((unit for unit in (beat_ticks(meter), EIGHTH, EIGHTH // 2) if count * unit <= size), None)
+    if unit is None:
         return None
-    whole, unit = (beats, beat_ticks(meter)) if count <= beats else (eighths, TICKS_PER_BEAT // 2)
+    whole = size // unit
     shares = _UNEVEN.get((meter, count)) or tuple(whole // count + (place < whole % count) for place in range(count))
     return tuple(share * unit for share in shares)
 

@@ -33,6 +33,7 @@ _EASY_SPAN: Final = 16
 Voicing = tuple[int, ...]
 
 
+@lru_cache(maxsize=4096)
 def nearest(chord: Chord, last: Voicing, *, but: Voicing = ()) -> Voicing:
     """Return the way to hold `chord` that is nearest to `last` (empty: to the centre); not `but`, if there is another.
 
@@ -45,10 +46,11 @@ def nearest(chord: Chord, last: Voicing, *, but: Voicing = ()) -> Voicing:
 
 
 def distance(one: Voicing, other: Voicing) -> float:
-    """Return the mean movement of a voice from one hold to another, in semitones."""
-    moves = [min(abs(pitch - old) for old in other) for pitch in one]
-    moves += [min(abs(pitch - new) for new in one) for pitch in other]
-    return sum(moves) / len(moves)
+    """Return the mean movement of a voice from one hold to another, in semitones; both are ascending."""
+    if len(one) == len(other):
+        return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+    more, fewer = (one, other) if len(one) > len(other) else (other, one)
+    return sum(min(abs(pitch - near) for near in fewer) for pitch in more) / len(more)
 
 
 def _cost(hold: Voicing, last: Voicing) -> float:
