@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from . import serve
+from . import generate, serve
 from .exits import exit_code_of
 
 NAME: Final = "sg-generator"
@@ -64,3 +64,5 @@ def _root(
 
 
 app.command("serve")(serve.serve)
+app.command("generate")(generate.generate)
+app.command("styles")(generate.styles)
