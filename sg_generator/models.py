@@ -1,4 +1,4 @@
-"""The values of the generator: what a client asks for, what is played, what a clip is. Immutable, all of them.
+"""The values of the generator: what a client asks for, what is played. Immutable, all of them.
 
 What comes from outside is a pydantic model; inside there are frozen dataclasses. Time inside a clip is counted in
 ticks, TICKS_PER_BEAT of them a quarter note, from the clip's start.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
@@ -199,16 +198,6 @@ class Arrangement:
     @property
     def bar_ticks(self) -> int:
         return bar_ticks(self.meter)
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A clip as it stands on disk: its id, its folder, what was asked for and what is played."""
-
-    clip_id: str
-    folder: Path
-    request: ClipRequest
-    arrangement: Arrangement
 
 
 def bar_ticks(meter: Meter) -> int:
