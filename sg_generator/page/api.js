@@ -1,15 +1,19 @@
 // The generator's HTTP API (docs/api.md), and the shape in which the page uses its answers.
 
-const FIELD = /^([a-z_]+)(?:[[.][^:]*)?:\s*/u;
+const FIELD = /^([a-z_]+)(?:\[(\d+)\])?(?:\.\w+)*(?:: | (?='))/u;
 
-/** The server said no. "chords[1]: 'Xyz' …" names a field: it is `field`, and the message is what follows. */
+/**
+ * The server said no. "chords[1] 'Xyz': …" names a field and a place in it: those are `field` and `index` (null if
+ * there is none), and the message is what follows.
+ */
 export class ApiError extends Error {
   constructor(code, message) {
-    const [start, field] = FIELD.exec(message) ?? ["", ""];
+    const [start, field, index] = FIELD.exec(message) ?? ["", ""];
     const words = message.slice(start.length);
     super(words.charAt(0).toUpperCase() + words.slice(1));
     this.code = code;
     this.field = field;
+    this.index = index === undefined ? null : Number(index);
   }
 }
 

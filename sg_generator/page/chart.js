@@ -16,8 +16,11 @@ function chordElement({ symbol, at }) {
 }
 
 function barElement(number, chords) {
-  const repeat = el("span", { class: "repeat", "aria-label": "same chord" }, "𝄎");
-  return el("li", { class: "bar", "data-bar": number }, ...(chords.length ? chords.map(chordElement) : [repeat]));
+  const same = [
+    el("span", { class: "repeat", "aria-hidden": "true" }, "%"),
+    el("span", { class: "visually-hidden" }, "same chord"),
+  ];
+  return el("li", { class: "bar", "data-bar": number }, ...(chords.length ? chords.map(chordElement) : same));
 }
 
 /** The chords that change within each bar of a clip. */

@@ -6,12 +6,12 @@ import { Coach } from "./coach.js";
 import { byId, say, show } from "./dom.js";
 import { Instrument } from "./instrument.js";
 import { Player } from "./player.js";
-import { drawBeats, drawScores } from "./plots.js";
 import { Recorder } from "./recorder.js";
 import { session } from "./session.js";
 import { Setup } from "./setup.js";
 import { listenForKeys } from "./shortcuts.js";
 import { watchStatus } from "./status.js";
+import { Story } from "./story.js";
 import { acceptFiles } from "./takefile.js";
 import { Transport } from "./transport.js";
 
@@ -27,6 +27,7 @@ const chart = new Chart(byId("chart"));
 const transport = new Transport(player, chart);
 const recorder = new Recorder();
 const coach = new Coach();
+const story = new Story(session.id);
 const setup = new Setup(make, complain);
 const instrument = new Instrument(hear, complainOfTake);
 let unfollow = () => {};
@@ -109,15 +110,8 @@ async function send(sending, done) {
 
 function hearCoach(coaching) {
   coach.show(coaching);
-  drawBeats(byId("beats"), coaching.take?.error_by_beat_ms);
-  if (coaching.envelope) refreshStory();
+  story.add(coaching).catch(complain);
 }
-
-const refreshStory = reporting(async () => {
-  const { takes } = await api.story(session.id);
-  show(byId("story-empty"), takes.length === 0);
-  drawScores(byId("scores"), takes);
-});
 
 /** The same progression with what the coach decided. */
 async function nextRound() {
@@ -151,5 +145,5 @@ watchStatus((status) => (coach.status = status));
 reporting(async () => {
   await setup.load();
   if (session.clip) await open(session.clip);
-  await refreshStory();
+  await story.draw();
 })();

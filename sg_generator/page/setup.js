@@ -45,16 +45,29 @@ function clearErrors() {
   }
 }
 
-/** Puts a message at an input, and the player's cursor there; a chord that the message quotes is selected. */
+/** Puts a message at an input, and the player's cursor there. */
 function complain(id, message) {
   const input = byId(id);
   byId("setup-box").open = true;
   input.setAttribute("aria-invalid", "true");
   say(byId(`${id}-error`), message);
   input.focus();
-  const quoted = /'([^']+)'/u.exec(message)?.[1];
-  const at = id === "chords" && quoted ? input.value.indexOf(quoted) : -1;
-  if (at >= 0) input.setSelectionRange(at, at + quoted.length);
+}
+
+/** Where a chord of a bar (counted from 0) stands in what was typed, or -1. */
+function placeOf(chord, bar, typed) {
+  let from = 0;
+  for (const before of barsIn(typed).slice(0, bar).join(" ").split(" ")) from = typed.indexOf(before, from) + before.length;
+  return typed.indexOf(chord, from);
+}
+
+/** A bar that cannot be read: named, and the chord that the message quotes selected. */
+function complainOfBar(bar, message) {
+  complain("chords", `Bar ${bar + 1}: ${message}`);
+  const input = byId("chords");
+  const chord = /'([^']+)'/u.exec(message)?.[1] ?? "";
+  const at = placeOf(chord, bar, input.value);
+  if (chord && at >= 0) input.setSelectionRange(at, at + chord.length);
 }
 
 export class Setup {
@@ -111,6 +124,7 @@ export class Setup {
   }
 
   async submit(make) {
+    if (byId("make").disabled) return undefined;
     clearErrors();
     const request = requestIn();
     const gap = firstGap(request);
@@ -128,7 +142,8 @@ export class Setup {
 
   #refused(error) {
     const id = FIELDS[error.field];
-    if (id) complain(id, error.message);
+    if (id === "chords" && error.index !== null) complainOfBar(error.index, error.message);
+    else if (id) complain(id, error.message);
     else this.#complain(error);
   }
 }
