@@ -37,7 +37,8 @@ lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, the 
 	$(BIN)/python scripts/ci/check_cbsp21_gate.py --worktree
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-test: lint       ## everything; green
+test: lint       ## everything; green (the page in a real browser, if there is one or root may install it)
+	@sh scripts/browser.sh
 	$(BIN)/pytest
 
 bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
