@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from sg_coach.contract import BUNDLE_VERSION, COMP_FILE
 from sg_coach.digest import sha256_bytes
-from sg_coach.errors import CoachError
+from sg_coach.errors import CoachError, LockTimeout
 from sg_coach.files import PRIVATE, Folder, start_writing
 from sg_coach.jsontext import parse_json_object, to_compact_json, to_json_bytes
 from sg_coach.timestamps import utc_text
@@ -212,13 +212,26 @@ def _appears(day: Folder, clip_id: str, files: Mapping[str, bytes]) -> bool:
 @contextlib.contextmanager
 def _stage(day: Folder, clip_id: str) -> Iterator[Folder]:
     """A new folder aside, locked; what is left of it at the end is removed."""
+    with contextlib.ExitStack() as held:
+        stage = next(filter(None, (_claimed(day, clip_id, held) for _ in range(_ATTEMPTS))))
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage.path, ignore_errors=True)
+
+
+def _claimed(day: Folder, clip_id: str, held: contextlib.ExitStack) -> Folder | None:
+    """Make a folder and lock it until `held` ends; None if another writer took it for a dead one's in between."""
     name = f".{clip_id}.{os.getpid()}-{next(_serial)}.tmp"
     os.mkdir(name, 0o700, dir_fd=day.fd)
-    try:
-        with Folder.open(day.path / name) as stage, stage.lock(timeout_s=0.0):
-            yield stage
-    finally:
-        shutil.rmtree(day.path / name, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError, LockTimeout), contextlib.ExitStack() as mine:
+        stage = mine.enter_context(Folder.open(day.path / name))
+        mine.enter_context(stage.lock(timeout_s=0.0))
+        ours, there = os.fstat(stage.fd), day.status(name)
+        if there is not None and there.st_ino == ours.st_ino:
+            held.push(mine.pop_all())
+            return stage
+    return None
 
 
 def _fill(stage: Folder, files: Mapping[str, bytes]) -> None:

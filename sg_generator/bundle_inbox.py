@@ -7,7 +7,9 @@ the folder's lock, which the worker takes, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from sg_coach.contract import TAKE_FILE
@@ -27,6 +29,14 @@ from .documents import (
 )
 
 _FEEDBACK: Final = {"feedback": FEEDBACK_FILE, "feedback_ref": FEEDBACK_REF_FILE}
+_turns: Final = tuple(threading.Lock() for _ in range(64))
+
+
+@contextlib.contextmanager
+def _alone(folder: Folder) -> Iterator[None]:
+    """Hold the folder's lock. Threads of this process line up first: the lock itself knows no order, only patience."""
+    with _turns[hash(folder.path) % len(_turns)], folder.lock():
+        yield
 
 
 def put_take(folder: Folder, midi: bytes) -> None:
@@ -34,7 +44,7 @@ def put_take(folder: Folder, midi: bytes) -> None:
 
     Facts that stand there are of an earlier take and go first: the worker keeps those that it did not make itself.
     """
-    with folder.lock():
+    with _alone(folder):
         _forget_refusal(folder)
         folder.unlink(SESSION_FILE)
         folder.write(TAKE_FILE, midi)
@@ -42,7 +52,7 @@ def put_take(folder: Folder, midi: bytes) -> None:
 
 def put_session(folder: Folder, record: Mapping[str, Any]) -> None:
     """Leave the facts of a new take (checked already). Raises OSError, LockTimeout."""
-    with folder.lock():
+    with _alone(folder):
         _forget_refusal(folder)
         folder.write(SESSION_FILE, to_json_bytes(dict(record)))
 
@@ -60,7 +70,7 @@ def put_feedback(folder: Folder, feedback: Mapping[str, Any]) -> None:
             "feedback": {"path": FEEDBACK_FILE, "sha256": sha256_bytes(data), "bytes": len(data)},
         }
     )
-    with folder.lock():
+    with _alone(folder):
         manifest = _manifest(folder)
         without = None if manifest is None else _without(manifest)
         if without is not None and without != manifest:

@@ -134,12 +134,14 @@ def _hardened(send: Send) -> Send:
 
 
 async def _send_failed(send: Send, why: str) -> None:
+    """Answer, and close: what the client still has to say would be taken for its next request."""
     document = {"status": "failed", "error_code": ErrorCode.VALIDATION_ERROR, "error_message": why}
     body = to_json_bytes(document)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -18,6 +18,9 @@ from sg_coach.untrusted import shown
 MAX_BODY_BYTES: Final = 256 * 1024
 """Largest body of a request."""
 
+MAX_HEAD_BYTES: Final = 16 * 1024
+"""Largest sum of a request's headers (a browser's are a tenth of that)."""
+
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,6 +67,8 @@ def is_loopback(host: str) -> bool:
 
 def refusal(method: str, headers: Headers, hosts: Hosts) -> str | None:
     """Return why a request is not answered, as a sentence, or None."""
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+        return f"headers: larger than {MAX_HEAD_BYTES} bytes; send less"
     host = _values(headers, b"host")
     if len(host) != 1 or not hosts.accept(host[0]):
         return f"Host: '{shown(host[0] if host else '', 60)}' is not this server; use http://127.0.0.1 and its port"

@@ -119,11 +119,12 @@ class Server:
     def bundle(self, clip_id: str) -> Path:
         return next(self.bundles.glob(f"*/{clip_id}"))
 
-    def raw(self, data: bytes, *, timeout_s: float = 30.0) -> bytes:
-        """Send bytes as they are; return all that comes back until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as connection:
+    def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
+        """Send bytes as they are (`half_close`: and say that these were all); return what comes until it closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=40) as connection:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def tree(self) -> set[str]:

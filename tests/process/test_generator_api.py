@@ -346,7 +346,9 @@ def test_a_body_that_is_no_json_object_is_an_answer(server: Server, raw: bytes) 
     assert failed(server.post("/generate", raw), "VALIDATION_ERROR", "body")
 
 
-@pytest.mark.parametrize("call", ["/clips/{}/notes", "/clips/{}/coaching", "/clips/{}/events", "/clips/{}/files/clip.mid"])
+@pytest.mark.parametrize(
+    "call", ["/clips/{}/notes", "/clips/{}/coaching", "/clips/{}/events", "/clips/{}/files/clip.mid"]
+)
 @pytest.mark.parametrize("clip_id", ["%2e%2e", "-rf", ".hidden", "a%00b", "%E2%80%AE", "x" * 129, "a%20b"])
 def test_what_is_no_clip_id_touches_no_path(server: Server, call: str, clip_id: str) -> None:
     assert failed(server.get(call.format(clip_id)), "VALIDATION_ERROR", "clip_id")
