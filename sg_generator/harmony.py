@@ -101,7 +101,7 @@ class _Entry:
 
     def bars(self) -> list[_Bar]:
         written = [bar for bar in self.text.split("|") if bar.strip()] or [self.text]
-        return [self._bar(bar.split()) for bar in written]
+        return [self._bar([token.rstrip(",") for token in bar.split()]) for bar in written]
 
     def _bar(self, tokens: Sequence[str]) -> _Bar:
         if len(tokens) == 1 and tokens[0] in SAME_BAR:

@@ -24,11 +24,11 @@ _HIGHEST_FRET: Final = 14
 _REACH: Final = 4
 _NOTES: Final = 4
 _WIDEST_GAP: Final = 12
-_PULL: Final = 0.6
-"""What a semitone away from the centre weighs against a semitone of movement."""
+_PULL: Final = 0.25
+"""The pull to the centre: hardly felt within three semitones, stronger than any voice's movement beyond six."""
 
 _EASY_SPAN: Final = 16
-"""Holds wider than a tenth sound hollow: each semitone more weighs as one away from the centre."""
+"""Holds wider than a tenth sound hollow: each semitone more weighs as one of movement."""
 
 Voicing = tuple[int, ...]
 
@@ -56,7 +56,7 @@ def distance(one: Voicing, other: Voicing) -> float:
 def _cost(hold: Voicing, last: Voicing) -> float:
     away = abs(sum(hold) / len(hold) - CENTRE)
     wide = max(hold[-1] - hold[0] - _EASY_SPAN, 0)
-    return _PULL * (away + wide) + (len(hold) * distance(hold, last) if last else 0.0)
+    return _PULL * away * away + wide + (len(hold) * distance(hold, last) if last else 0.0)
 
 
 def _chosen(tones: Sequence[int]) -> list[int]:
