@@ -44,8 +44,9 @@ test: lint       ## everything; green (the page in a real browser, if there is o
 bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
 	$(BIN)/python -m benchmarks
 
-docs: $(STAMP)   ## regenerate docs/cli/*.txt and the plots
+docs: $(STAMP)   ## regenerate docs/cli/*.txt, docs/openapi.json and the plots
 	$(BIN)/python scripts/write_cli_docs.py
+	$(BIN)/python scripts/write_api_docs.py
 	$(BIN)/python scripts/write_take_plots.py
 
 cbsp21: $(STAMP) ## name the changed files in .cbsp21/patch_input.json (read them first)
