@@ -78,7 +78,7 @@ class Lanes:
         if not wait_ms:
             return None
         bundle = await self.read(partial(self.service.bundle, clip_id))
-        with anyio.move_on_after(wait_ms / 1000), self.hub.listen(str(bundle)) as changed:
+        with anyio.move_on_after(wait_ms / 1000), self.hub.listen(str(bundle), briefly=True) as changed:
             async for _ in changed:
                 view = await self.read(partial(self.service.coaching, clip_id))
                 if view.state != "waiting":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -20,6 +20,8 @@ from .errors import GeneratorError
 
 LOOK_EVERY_S: Final = 0.05
 MAX_LISTENERS: Final = 32
+MAX_WAITERS: Final = 256
+"""Requests that wait for one thing: as many as there can be connections."""
 
 Look = Callable[[Sequence[str]], Awaitable[dict[str, Signature]]]
 
@@ -28,30 +30,35 @@ class TooManyListeners(GeneratorError):
     """So many listen already; close one of the pages."""
 
 
+class _Listener(NamedTuple):
+    bundle: str
+    briefly: bool
+
+
 class Hub:
     """Who listens to which bundle. All on one event loop; `run` is its one task."""
 
     def __init__(self, *, max_listeners: int = MAX_LISTENERS, look: Look | None = None) -> None:
-        self._max = max_listeners
+        self._most = {False: max_listeners, True: MAX_WAITERS}
         self._look = look or _look_in_thread
-        self._listeners: dict[MemoryObjectSendStream[None], str] = {}
+        self._listeners: dict[MemoryObjectSendStream[None], _Listener] = {}
         self._somebody = anyio.Event()
         self._closed = False
 
     @contextmanager
-    def listen(self, bundle: str) -> Iterator[MemoryObjectReceiveStream[None]]:
+    def listen(self, bundle: str, *, briefly: bool = False) -> Iterator[MemoryObjectReceiveStream[None]]:
         """Give a stream that says "look again", once at the start; it ends when the server stops.
 
-        Raises TooManyListeners.
+        `briefly`: for the length of a request; these are counted apart. Raises TooManyListeners.
         """
-        if len(self._listeners) >= self._max:
-            raise TooManyListeners(f"{self._max} listen already; close one of the pages")
+        if sum(one.briefly is briefly for one in self._listeners.values()) >= self._most[briefly]:
+            raise TooManyListeners(f"{self._most[briefly]} listen already; close one of the pages")
         sender, receiver = anyio.create_memory_object_stream[None](1)
         sender.send_nowait(None)
         if self._closed:
             sender.close()
         else:
-            self._listeners[sender] = bundle
+            self._listeners[sender] = _Listener(bundle, briefly)
             self._somebody.set()
         try:
             yield receiver
@@ -75,14 +82,14 @@ class Hub:
                 self._somebody = anyio.Event()
                 seen = {}
                 continue
-            now = await self._look(sorted(set(self._listeners.values())))
+            now = await self._look(sorted({one.bundle for one in self._listeners.values()}))
             self._tell({bundle for bundle, what in now.items() if seen.get(bundle) != what})
             seen = now
             await anyio.sleep(LOOK_EVERY_S)
 
     def _tell(self, changed: set[str]) -> None:
-        for sender, bundle in list(self._listeners.items()):
-            if bundle in changed:
+        for sender, listener in list(self._listeners.items()):
+            if listener.bundle in changed:
                 try:
                     sender.send_nowait(None)
                 except anyio.WouldBlock:  # one notice waits already
