@@ -22,7 +22,7 @@ from tests.browser.takes import played  # noqa: E402
 from tests.browser.world import World, wait_for  # noqa: E402
 
 CHORDS = "Dm7 | G7 | Cmaj7 | A7b9 | Dm7 G7 | Em7 A7 | Dm7 G7 | C6/9"
-UNEVEN_S = (0.09, 0.05, 0.06, 0.0)
+UNEVEN_S = (0.09, 0.05, 0.06, 0.02)
 """How uneven the takes of the evening are: a player who gets better."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from .practice import Practice, Visit, chromium, launched, open_pages
+from .practice import Practice, Visit, chromium, launched, open_pages, opened, prepared
 from .world import World
 
 
@@ -39,7 +39,17 @@ def visit(browser: Browser) -> Iterator[Visit]:
         yield visit
 
 
+@pytest.fixture(scope="package")
+def desk(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser window at a desk."""
+    context = prepared(browser, viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def practice(visit: Visit, world: World) -> Practice:
-    """The page, open at a desk."""
-    return visit(world, viewport={"width": 1280, "height": 900})
+def practice(desk: BrowserContext, world: World) -> Iterator[Practice]:
+    """The page, open at a desk, in a new tab: a session of its own."""
+    with opened(desk, world) as practice:
+        practice.page.evaluate("localStorage.clear()")
+        yield practice

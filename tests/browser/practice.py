@@ -6,7 +6,7 @@ import base64
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,12 +46,12 @@ def launched(playwright: Playwright) -> Iterator[Browser]:
 class Watch:
     """Sees all that a page does that it must not do."""
 
-    def __init__(self, context: BrowserContext, host: str) -> None:
+    def __init__(self, page: Page, host: str) -> None:
         self.wrong: list[str] = []
         self._host = host
-        context.on("request", self._request)
-        context.on("console", self._console)
-        context.on("weberror", lambda error: self.wrong.append(f"error in the page: {error.error}"))
+        page.on("request", self._request)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.wrong.append(f"error in the page: {error}"))
 
     def _request(self, request: Request) -> None:
         if urlsplit(request.url).netloc != self._host:
@@ -139,21 +139,33 @@ Visit = Callable[..., Practice]
 
 
 @contextmanager
-def open_pages(browser: Browser) -> Iterator[Visit]:
-    """Open pages, each in a context of its own; at the end none of them may have done what it must not do."""
-    visits: list[tuple[BrowserContext, Watch]] = []
-
-    def visit(world: World, **options: Any) -> Practice:
-        context = browser.new_context(**options)
-        context.set_default_timeout(15_000)
-        context.add_init_script(path=SPIES)
-        watch = Watch(context, urlsplit(world.url).netloc)
-        visits.append((context, watch))
-        return Practice(context.new_page(), world.url, watch).open()
-
+def opened(context: BrowserContext, world: World) -> Iterator[Practice]:
+    """Open the page in a tab of its own; at the end it may have done nothing that it must not do."""
+    page = context.new_page()
+    watch = Watch(page, urlsplit(world.url).netloc)
     try:
-        yield visit
+        yield Practice(page, world.url, watch).open()
     finally:
-        for context, _ in visits:
-            context.close()
-    assert [wrong for _, watch in visits for wrong in watch.wrong] == []
+        page.close()
+    assert watch.wrong == []
+
+
+def prepared(browser: Browser, **options: Any) -> BrowserContext:
+    """A context of the browser with our spies in it."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(15_000)
+    context.add_init_script(path=SPIES)
+    return context
+
+
+@contextmanager
+def open_pages(browser: Browser) -> Iterator[Visit]:
+    """Open pages, each in a context of its own."""
+    with ExitStack() as stack:
+
+        def visit(world: World, **options: Any) -> Practice:
+            context = prepared(browser, **options)
+            stack.callback(context.close)
+            return stack.enter_context(opened(context, world))
+
+        yield visit

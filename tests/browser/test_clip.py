@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from .practice import Practice, Visit
@@ -54,15 +53,14 @@ def test_a_bad_chord_is_named_and_selected_where_it_was_typed(practice: Practice
     expect(practice.page.get_by_role("alert").filter(has_text="Hq9")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("label", "value", "words"), [("Tempo", "500", "30 to 300"), ("Bars", "", "1 to 256")])
-def test_a_number_out_of_its_limits_is_said_at_its_field(
-    practice: Practice, label: str, value: str, words: str
-) -> None:
-    field = practice.page.get_by_label(label)
-    field.fill(value)
-    practice.make_button.click()
-    expect(field).to_be_focused()
-    expect(practice.page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+def test_a_number_out_of_its_limits_is_said_at_its_field(practice: Practice) -> None:
+    for label, value, words in (("Bars", "", "1 to 256"), ("Tempo", "500", "30 to 300")):
+        field = practice.page.get_by_label(label, exact=label == "Bars")
+        field.fill(value)
+        practice.make_button.click()
+        expect(field).to_be_focused()
+        expect(practice.page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+        field.fill("100")
 
 
 def test_roman_numerals_are_read_in_the_key(practice: Practice) -> None:

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import BrowserContext
 
-from .practice import Practice, open_pages
+from .practice import Practice, opened
 from .world import World
 
 
 @pytest.fixture(scope="module")
-def practice(browser: Browser, world: World) -> Iterator[Practice]:
+def practice(desk: BrowserContext, world: World) -> Iterator[Practice]:
     """One page for all: nothing here changes it."""
-    with open_pages(browser) as visit:
-        yield visit(world)
+    with opened(desk, world) as practice:
+        yield practice
 
 
 @pytest.mark.parametrize(
