@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 from sg_coach.contract import COMP_FILE
 
+from .errors import GeneratorError
 from .models import TICKS_PER_BEAT, Arrangement, Note
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ BASS_CHANNEL: Final = 1
 
 _HEADER: Final = struct.Struct(">4sLHHH")
 _CHUNK: Final = struct.Struct(">4sL")
-_MARKER_CODEC: Final = "utf-8"
 
 
 def files_of(arrangement: Arrangement) -> dict[str, bytes]:
-    """Return the content of `clip.mid`, `clip.comp.mid` and `clip.bass.mid`: the same arrangement, the same bytes."""
+    """Return the content of `clip.mid`, `clip.comp.mid` and `clip.bass.mid`: the same arrangement, the same bytes.
+
+    Raises GeneratorError for a note that cannot be written.
+    """
     head = _tempo_map(arrangement)
     total = arrangement.bars * arrangement.bar_ticks
+    _check((*arrangement.comp, *arrangement.bass), total)
     comp = _part("Comping", COMP_CHANNEL, arrangement.comp_program, arrangement.comp, total)
     bass = _part("Bass", BASS_CHANNEL, arrangement.bass_program, arrangement.bass, total)
     comp_file, bass_file = _encoded([head, comp]), _encoded([head, bass])
@@ -43,53 +47,70 @@ def files_of(arrangement: Arrangement) -> dict[str, bytes]:
 
 
 def _tempo_map(arrangement: Arrangement) -> MidiTrack:
-    from mido import MetaMessage, bpm2tempo
+    from mido import MetaMessage, MidiTrack, bpm2tempo
 
     count, unit = map(int, arrangement.meter.split("/"))
     clicks = 36 if unit == 8 and count % 3 == 0 else 24
-    at_start = [
-        MetaMessage("track_name", name=f"{arrangement.style} {arrangement.tempo_bpm:g} bpm"),
-        MetaMessage("set_tempo", tempo=bpm2tempo(arrangement.tempo_bpm)),
-        MetaMessage("time_signature", numerator=count, denominator=unit, clocks_per_click=clicks),
-    ]
-    events = [(0, message) for message in at_start]
-    events += [(change.tick, MetaMessage("marker", text=change.symbol)) for change in arrangement.changes]
-    return _track(events, arrangement.bars * arrangement.bar_ticks)
+    track = MidiTrack(
+        [
+            MetaMessage("track_name", name=f"{arrangement.style} {arrangement.tempo_bpm:g} bpm"),
+            MetaMessage("set_tempo", tempo=bpm2tempo(arrangement.tempo_bpm)),
+            MetaMessage("time_signature", numerator=count, denominator=unit, clocks_per_click=clicks),
+        ]
+    )
+    before = 0
+    for change in arrangement.changes:
+        track.append(MetaMessage("marker", text=_as_utf8(change.symbol), time=change.tick - before))
+        before = change.tick
+    return _ended(track, arrangement.bars * arrangement.bar_ticks - before)
 
 
 def _part(name: str, channel: int, program: int, notes: Iterable[Note], total: int) -> MidiTrack:
-    from mido import Message, MetaMessage
+    from mido import Message, MetaMessage, MidiTrack
 
-    events: list[tuple[int, Any]] = [
-        (0, MetaMessage("track_name", name=name)),
-        (0, Message("program_change", channel=channel, program=program)),
-    ]
+    track = MidiTrack(
+        [MetaMessage("track_name", name=name), Message("program_change", channel=channel, program=program)]
+    )
     # At one tick an old note ends before the next begins: else a repeated note would be cut off at once.
     strokes = [(note.start, 1, note.pitch, note.velocity) for note in notes]
     strokes += [(note.end, 0, note.pitch, 0) for note in notes]
+    before = 0
     for tick, _, pitch, velocity in sorted(strokes):
-        events.append((tick, Message("note_on", channel=channel, note=pitch, velocity=velocity)))
-    return _track(events, total)
-
-
-def _track(events: Sequence[tuple[int, Any]], total: int) -> MidiTrack:
-    """Return events (tick, message) as a track that ends at tick `total`."""
-    from mido import MetaMessage, MidiTrack
-
-    track, before = MidiTrack(), 0
-    for tick, message in events:
-        message.time = tick - before
+        # Checked already, all at once, in `_check`; mido's checks take as long as all the rest.
+        track.append(
+            Message("note_on", skip_checks=True, channel=channel, note=pitch, velocity=velocity, time=tick - before)
+        )
         before = tick
-        track.append(message)
-    track.append(MetaMessage("end_of_track", time=total - before))
+    return _ended(track, total - before)
+
+
+def _check(notes: Iterable[Note], total: int) -> None:
+    """Raise GeneratorError for a note that no file can hold: another engine may have made it."""
+    for note in notes:
+        if not (0 <= note.pitch < 128 and 0 < note.velocity < 128 and 0 <= note.start < note.end <= total):
+            raise GeneratorError(f"the engine made a note that cannot be written: {note}, in a clip of {total} ticks")
+
+
+def _ended(track: MidiTrack, rest: int) -> MidiTrack:
+    from mido import MetaMessage
+
+    track.append(MetaMessage("end_of_track", time=rest))
     return track
+
+
+def _as_utf8(text: str) -> str:
+    """A text whose Latin-1 bytes are the UTF-8 of `text`.
+
+    The package keeps the charset of a file in a global, so a file with its own would not be safe from another thread.
+    """
+    return text.encode("utf-8").decode("latin-1")
 
 
 def _encoded(tracks: list[MidiTrack]) -> bytes:
     from mido import MidiFile
 
     out = io.BytesIO()
-    MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset=_MARKER_CODEC, tracks=tracks).save(file=out)
+    MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, tracks=tracks).save(file=out)
     return out.getvalue()
 
 

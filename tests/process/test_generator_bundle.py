@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from sg_coach.midi_file import read_midi
 from sg_generator import bundle
 from sg_generator.bundle import Written, clip_id_of, read_request, write_bundle, write_error_bundle
 from sg_generator.engine import arrange
-from sg_generator.errors import ErrorCode, RegenerationFailed
+from sg_generator.errors import ErrorCode, GeneratorError, RegenerationFailed
 from sg_generator.midi import files_of
-from sg_generator.models import METERS, STYLE_NAMES, ClipRequest, bar_ticks, request_from
+from sg_generator.models import METERS, STYLE_NAMES, ClipRequest, Note, bar_ticks, request_from
 from sg_hybrid.manifest import check_manifest
 
 NOW = datetime(2026, 2, 4, 12, 34, 56, 789000, UTC)
@@ -265,6 +266,27 @@ def test_markers_stand_at_the_chord_changes() -> None:
         if message.type == "marker":
             found.append((tick, message.text))
     assert found == [(0, "Dm7"), (960, "G7"), (1920, "C")]
+
+
+def test_markers_are_utf_8_also_from_many_threads() -> None:
+    made = arrange(request(chords=["C△7", "G♭7"], bars=2))
+    found: list[dict[str, bytes]] = []
+    threads = [threading.Thread(target=lambda: found.extend(files_of(made) for _ in range(5))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len({files["clip.mid"] for files in found}) == 1
+    assert "C△7".encode() in found[0]["clip.mid"]
+    assert "G♭7".encode() in found[0]["clip.bass.mid"]
+
+
+@pytest.mark.parametrize(
+    "note", [Note(0, 128, 10, 80), Note(0, 60, 0, 80), Note(-1, 60, 10, 80), Note(0, 60, 10, 0), Note(0, 60, 10**6, 9)]
+)
+def test_a_note_that_no_file_can_hold_is_refused(note: Note) -> None:
+    with pytest.raises(GeneratorError, match="the engine made a note that cannot be written"):
+        files_of(replace(arrange(request()), comp=(note,)))
 
 
 @pytest.mark.parametrize("style", STYLE_NAMES)
