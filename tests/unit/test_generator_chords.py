@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pychord.quality import QualityManager
 
-from sg_generator.chords import NoChord, is_readable, read_chord, read_quality, run_together
+from sg_generator.chords import NoChord, is_readable, read_chord, run_together
 from sg_generator.harte import read_harte
 from sg_generator.notes import degree_semitones, note_name, pitch_class
 from sg_generator.numerals import Key, read_key
+from sg_generator.qualities import read_quality
 
 C_MAJOR, A_MINOR = Key(0, False), Key(9, True)
 
