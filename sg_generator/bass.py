@@ -152,11 +152,16 @@ class _Player:
         return _named(stroke.mark, self._chord(stroke), before)
 
     def _approach(self, stroke: _Stroke, before: int) -> int:
-        """A note that leads into the next chord's bass, and is not the note before it."""
-        target = _near(self._spans[stroke.span + 1].chord.bass, before)
-        options = [target + step for step in _APPROACHES]
-        fitting = [pitch for pitch in options if pitch != before and LOWEST <= pitch <= HIGHEST]
-        return fitting[self._chance.randrange(len(fitting))]
+        """A note that leads into the next chord's bass, and is not the note before it.
+
+        One that sounds for long is a note of its own chord, if any is near enough.
+        """
+        coming = self._spans[stroke.span + 1]
+        target = _near(coming.chord.bass, before)
+        options = [pitch for step in _APPROACHES if LOWEST <= (pitch := target + step) <= HIGHEST and pitch != before]
+        if coming.start - stroke.tick >= _LONG:
+            options = [pitch for pitch in options if pitch in _tones(self._chord(stroke))] or options
+        return options[self._chance.randrange(len(options))]
 
     def _step(self, stroke: _Stroke, before: int, left: int) -> int:
         """A chord tone on the way to the next root; over a chord that stays, up or down."""
@@ -178,6 +183,10 @@ class _Player:
 
 
 _LEAP: Final = 12
+"""Widest step, in semitones."""
+
+_LONG: Final = 3 * TICKS_PER_BEAT // 2
+"""From here on a foreign note is no passing note any more."""
 
 
 def _near(pitch_class: int, before: int) -> int:

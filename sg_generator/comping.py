@@ -96,7 +96,9 @@ class _Player:
 
     def _drawn(self, slots: Sequence[Slot], count: int) -> frozenset[int]:
         """Draw `count` places, each as likely as its mark says; places marked 0 come last."""
-        by_luck = sorted(slots, key=lambda slot: (slot.mark == "0", -self._chance.random() * int(slot.mark) ** 2))
+        by_luck = sorted(
+            slots, key=lambda slot: (slot.mark == "0", -self._chance.random() * (int(slot.mark) ** 2 or 1))
+        )
         return frozenset(slot.tick for slot in by_luck[:count])
 
     def _with_every_chord(self, bar: int, ticks: frozenset[int]) -> frozenset[int]:

@@ -67,7 +67,7 @@ _CATALOGUE: Final = (
         "Swing",
         ("4/4",),
         140,
-        comp=("63 48 22 45",),
+        comp=("53 58 23 55",),
         bass=("R. .. F. ..", "R. .. F. A.", "R. .. T. Q."),
         density=(2, 3, 5),
         comp_program=JAZZ,

@@ -273,3 +273,13 @@ def test_a_style_is_well_written(style: Any) -> None:
 def test_every_name_has_a_style() -> None:
     assert tuple(STYLES) == STYLE_NAMES
     assert arrange(request_from({"chords": ["C"], "tempo_bpm": 100, "bars": 1})).style == "swing"
+
+
+def test_a_long_note_of_the_bass_is_one_of_its_chord() -> None:
+    for style in ("ballad", "swing"):
+        for seed in range(6):
+            request, made = clip("Dm7", "G7", "Cmaj7", "Am7", bars=16, tempo=80, style=style, seed=seed)
+            for note in made.bass:
+                if note.length > TICKS_PER_BEAT * 1.45:
+                    chord = read_chord(request.chords[note.start // made.bar_ticks % 4])
+                    assert note.pitch % 12 in chord.pitch_classes, f"{style}: {note}"
