@@ -20,9 +20,10 @@ from .models import CoachEvaluation, SessionRecord, session_from
 from .ota_bundle import Attachment, build_assignment_ota_bundle
 from .ota_signing import Signer, Verifier
 from .ota_verify import VerifiedBundle, verify_assignment_ota_bundle, verify_assignment_ota_zip
-from .progression import apply_progression_policy, next_ema
+from .progression import Standing, apply_progression_policy, next_standing
 from .timestamps import utc_text
 from .trees import read_file
+from .uncertainty import score_se
 
 MAX_HISTORY_BYTES: Final = 64 * 1024 * 1024
 _CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
@@ -61,11 +62,13 @@ def assign(arguments: Namespace) -> Answer:
 def coach(arguments: Namespace) -> Answer:
     """What `clip.coach.json` would say about a take, its trend from the earlier takes of `--history`."""
     session, evaluation = _evaluated(arguments.session)
+    before = _standing_before(session, arguments.history) if arguments.history else None
     coaching = apply_progression_policy(
         evaluation,
         clip_id=arguments.clip_id or _clip_id_of(arguments.session),
         created_at_utc=utc_text(build_time()),
-        ema_before=_average_before(session, arguments.history) if arguments.history else None,
+        ema_before=before.average if before else None,
+        trend_se=before.trend_se(score_se(session)) if before else 0.0,
     )
     return _document(to_jsonable(coaching))
 
@@ -143,16 +146,16 @@ def _session(raw: bytes, source: str) -> SessionRecord:
     return session_from(document, source=source)
 
 
-def _average_before(session: SessionRecord, history: Path) -> float | None:
-    """The average over the earlier takes of the same session and program; one SessionRecord a line, oldest first."""
-    average: float | None = None
+def _standing_before(session: SessionRecord, history: Path) -> Standing | None:
+    """Where the earlier takes of the session and program left it; one SessionRecord a line, oldest first."""
+    standing: Standing | None = None
     for number, line in enumerate(read_file(history, MAX_HISTORY_BYTES).splitlines(), start=1):
         if not line.strip():
             continue
         earlier = _session(line, f"{history} line {number}")
         if _series(earlier) == _series(session):
-            average = next_ema(average, evaluate_session(earlier).score_0_100)
-    return average
+            standing = next_standing(standing, evaluate_session(earlier).score_0_100, score_se(earlier))
+    return standing
 
 
 def _series(session: SessionRecord) -> tuple[object, ...]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from .errors import InvalidInput
 from .files import PRIVATE, Folder
 from .jsontext import parse_json_object, to_json_bytes
-from .models import Number, UtcText, Value, first_problem
+from .models import Number, SessionRecord, UtcText, Value, first_problem
 from .take.statistics import median
 from .trees import read_file
 
@@ -84,10 +84,20 @@ def read_book(path: Path) -> LatencyBook:
         raise error if error.source else error.in_file(str(path)) from error
 
 
-def note_latency(path: Path, device: str, removed: Removed) -> None:
-    """Write one take more into the book, durably; two at a time lose nothing. Raises as `read_book`, and OSError."""
+def note_latencies(path: Path, takes: Sequence[tuple[str, Removed]]) -> None:
+    """Write some takes more into the book, by device, durably; two writers at a time lose nothing.
+
+    Raises as `read_book`, and OSError, LockTimeout.
+    """
     path = path.absolute()
     opened = Folder.open if path.parent.exists() else Folder.make_private
     with opened(path.parent) as folder, folder.lock():
-        book = read_book(path).with_take(device, removed)
+        book = read_book(path)
+        for device, removed in takes:
+            book = book.with_take(device, removed)
         folder.write(path.name, to_json_bytes(book.model_dump(mode="json")), mode=PRIVATE)
+
+
+def found_latency(session: SessionRecord) -> float | None:
+    """Return the latency that the analyser found in a take; None if it says nothing (random notes have none)."""
+    return session.latency_removed_ms if session.timing_measurable else None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import hypot, isinf
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from .hints import MAX_HINT, TRENDS, V1_HINTS, HintTable, Trend, compose_hint
 from .jsontext import to_json_bytes
@@ -16,6 +17,9 @@ from .models import CoachingDeterministic, Decision, Density, Judgement, Syncopa
 
 EMA_ALPHA: Final = 0.3
 """Weight of the newest score in the average of earlier ones."""
+
+SURE: Final = 2.0
+"""A trend counts beyond so many standard errors: 19 times in 20 chance alone stays within."""
 
 MAX_DIFFICULTY_DELTA: Final = 0.1
 MAX_TEMPO_DELTA_BPM: Final = 10.0
@@ -126,23 +130,50 @@ def next_ema(before: float | None, score: float) -> float:
     return round(score if before is None else before + EMA_ALPHA * (score - before), 6) + 0.0
 
 
+class Standing(NamedTuple):
+    """Where the earlier takes of a session left it: the average of their scores and its standard error, in points."""
+
+    average: float
+    se: float = 0.0
+
+    def trend_se(self, score_se: float) -> float:
+        """Return the standard error of a new score's trend: takes are independent, so variances are added."""
+        return hypot(self.se, score_se)
+
+
+def next_standing(before: Standing | None, score: float, score_se: float) -> Standing | None:
+    """Return where a session stands after a score with the standard error `score_se` (`uncertainty.score_se`).
+
+    A score that says nothing about the playing (an infinite one) leaves it where it was.
+    """
+    if isinf(score_se):
+        return before
+    if before is None:
+        return Standing(next_ema(None, score), _plain(score_se, 6))
+    se = hypot((1 - EMA_ALPHA) * before.se, EMA_ALPHA * score_se)
+    return Standing(next_ema(before.average, score), _plain(se, 6))
+
+
 def apply_progression_policy(
     evaluation: Judgement,
     *,
     clip_id: str,
     created_at_utc: str,
     ema_before: float | None = None,
+    trend_se: float = 0.0,
     policy: ProgressionPolicy = V1_DEFAULT,
 ) -> CoachingDeterministic:
     """Return the authoritative coaching of a take.
 
     `ema_before` is the average of the earlier scores of the same session and program (`next_ema`), None for a first
-    take. `created_at_utc` is UTC with milliseconds and `Z` (`timestamps.utc_text`). The file's own trend (two
-    decimals) decides, so that every decision can be checked from the file. Raises pydantic.ValidationError if an
+    take; a difference from it within two standard errors (`trend_se`, `Standing.trend_se`; 0: the scores are exact) is
+    noise, and no trend. `created_at_utc` is UTC with milliseconds and `Z` (`timestamps.utc_text`). The file's own trend
+    (two decimals) decides, so that every decision can be checked from the file. Raises pydantic.ValidationError if an
     argument does not fit the contract.
     """
     score = evaluation.score_0_100
-    trend = None if ema_before is None else _plain(score - ema_before, 2)
+    change = None if ema_before is None else _plain(score - ema_before, 2)
+    trend = 0.0 if change is not None and abs(change) <= SURE * trend_se else change
     band, cell = policy.band(score), policy.hint_cell(trend)
     decision = policy.decide(band, trend)
     return CoachingDeterministic(
@@ -157,7 +188,7 @@ def apply_progression_policy(
         score_trend=trend,
         decision=decision,
         coach_hint=compose_hint(policy.hints[band.name][cell], decision),
-        rationale=_rationale(evaluation, band, cell, trend),
+        rationale=_rationale(evaluation, band, cell, trend) + _doubt(change, trend_se),
     )
 
 
@@ -170,3 +201,8 @@ def _rationale(evaluation: Judgement, band: Band, cell: Trend, trend: float | No
     found = ",".join(f"{finding.code}:{finding.severity}" for finding in evaluation.findings) or "none"
     shown = "none" if trend is None else f"{trend:+.2f}"
     return f"score={evaluation.score_0_100} band={band.name} trend={shown} hint={band.name}/{cell} findings={found}"
+
+
+def _doubt(change: float | None, trend_se: float) -> str:
+    """What the trend was weighed against; nothing where scores are exact or there is no earlier one."""
+    return "" if change is None or not trend_se else f" change={change:+.2f}±{SURE * trend_se:.2f}"

@@ -12,7 +12,7 @@ from .contract import COMP_FILE
 from .errors import InvalidInput
 from .files import Folder
 from .jsontext import parse_json_object
-from .latency_book import LatencyBook, Removed, note_latency, read_book, users_book
+from .latency_book import LatencyBook, Removed, found_latency, note_latencies, read_book, users_book
 from .midi_file import MAX_MIDI_BYTES
 from .take import PARTS, TakeReport, report_lines
 from .take.notes import beats_in_bar
@@ -20,6 +20,7 @@ from .take_files import Wishes, analyse_files, session_bytes
 from .take_plot import plot_bytes, plot_format
 from .timestamps import utc_text
 from .trees import read_file
+from .untrusted import shown
 
 MAX_TAGS_BYTES: Final = 4 * 1024 * 1024
 SESSION_FILE: Final = "session.json"
@@ -35,16 +36,12 @@ def analyze(arguments: Namespace) -> Answer:
         _write(arguments.plot, plot_bytes(report, beats_in_bar(report.session.meter), form))
     if arguments.out:
         _write(arguments.out, record)
-    if report.session.device_id and _found_a_latency(report, arguments):
-        removed = Removed(latency_ms=report.session.latency_removed_ms or 0.0, at_utc=utc_text(build_time()))
-        note_latency(arguments.book or users_book(), report.session.device_id, removed)
+    latency_ms = None if arguments.no_book or arguments.latency is not None else found_latency(report.session)
+    if report.session.device_id and latency_ms is not None:
+        removed = Removed(latency_ms=latency_ms, at_utc=utc_text(build_time()))
+        note_latencies(arguments.book or users_book(), [(report.session.device_id, removed)])
     document = {"session": parse_json_object(record), "report": report.document()}
     return Answer(record.decode() + "\n".join(["", *report_lines(report), ""]), document)
-
-
-def _found_a_latency(report: TakeReport, arguments: Namespace) -> bool:
-    """Whether there is something to remember: one that was given tells nothing new, one of random notes nothing."""
-    return bool(report.session.timing_measurable) and arguments.latency is None and not arguments.no_book
 
 
 def latency(arguments: Namespace) -> Answer:
@@ -55,7 +52,7 @@ def latency(arguments: Namespace) -> Answer:
         raise InvalidInput("no take of this device is known", field=arguments.device, remedy="analyze one first")
     rows = [_row(book, device) for device in devices]
     lines = [
-        f"{row['device_id']}: {row['usual_ms']:+.1f} ms, of the last {len(row['takes'])} "
+        f"{shown(row['device_id'], 200)}: {row['usual_ms']:+.1f} ms, of the last {len(row['takes'])} "
         f"({', '.join(format(ms, '+.1f') for ms in row['takes'])})"
         for row in rows
     ]

@@ -127,12 +127,18 @@ def _context(tags: Mapping[str, Any], wishes: Wishes, name: str, take: bytes) ->
     return Context(
         session_id=wishes.session_id or _session_id(tags, take),
         program=program,
-        device_id=wishes.device_id or _text(tags.get("device_id")) or None,
+        device_id=wishes.device_id or _device(tags),
         style=style or program.name,
         part=PARTS[part] if part else None,
         grid=wishes.grid,
         latency_ms=wishes.latency_ms,
     )
+
+
+def _device(tags: Mapping[str, Any]) -> str | None:
+    """The device that the tags name; a name that cannot be printed is none."""
+    name = _text(tags.get("device_id"))
+    return name if name and name.isprintable() else None
 
 
 def _program(tags: Mapping[str, Any], name: str) -> ProgramRef:

@@ -6,6 +6,7 @@ Drawn by `matplotlib` (extra `plot`), loaded when a plot is asked for. The same 
 from __future__ import annotations
 
 import io
+from math import ceil
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMATS: Final = ("svg", "png")
-_INK, _EVENT, _BAND = "#22313f", "#1f6f8b", "#dcefe6"
+_INK, _EVENT, _ACCENT, _BAND = "#22313f", "#1f6f8b", "#b8501f", "#dcefe6"
+_DOT: Final[dict[str, Any]] = {"markersize": 3.6, "markeredgewidth": 0, "alpha": 0.85}
+_LABEL: Final[dict[str, Any]] = {"ha": "right", "va": "top", "fontsize": 7.5, "color": "#4d7a63"}
+_BIN_MS: Final = 5.0
+_MARKED_MS: Final = 5.0
+"""A beat that lies so far off on average is marked."""
 
 
 def plot_format(name: str) -> str:
@@ -41,32 +47,67 @@ def plot_bytes(report: TakeReport, beats_a_bar: int, form: str) -> bytes:
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         FigureCanvasAgg(figure)
         over_bars, distribution = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
-        _draw_bars(over_bars, report, beats_a_bar)
-        _draw_distribution(distribution, report)
+        reach = max(1.2 * ON_GRID_MS, *(1.1 * abs(one.error_ms) for one in report.placed))
+        _draw_bars(over_bars, report, beats_a_bar, reach)
+        _draw_distribution(distribution, report, reach)
         drawn = io.BytesIO()
         metadata: dict[str, Any] = {"Date": None} if form == "svg" else {}
         figure.savefig(drawn, format=form, metadata=metadata, dpi=120)
     return drawn.getvalue()
 
 
-def _draw_bars(axes: Axes, report: TakeReport, beats_a_bar: int) -> None:
+def _draw_bars(axes: Axes, report: TakeReport, beats_a_bar: int, reach: float) -> None:
     steps = 2 if report.reference == "grid" and report.session.grid == 8 else 4
-    bars = [(one.beat + one.step / steps) / beats_a_bar + 1 for one in report.placed]
-    _draw_band(axes)
-    axes.plot(bars, [one.error_ms for one in report.placed], ".", color=_EVENT, markersize=4)
+    dragged = _beat_that_is_off(report)
+    for beat in (None, dragged):
+        placed = [one for one in report.placed if (one.beat % beats_a_bar == dragged) == (beat is not None)]
+        bars = [(one.beat + one.step / steps) / beats_a_bar + 1 for one in placed]
+        axes.plot(bars, [one.error_ms for one in placed], "o", color=_EVENT if beat is None else _ACCENT, **_DOT)
+    _draw_band(axes, reach)
+    axes.set_xlim(0.75, report.session.bars + 1.25)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("bar")
     axes.set_ylabel("error in ms (late is up)")
-    axes.set_title(f"latency of {report.session.latency_removed_ms or 0:+.1f} ms taken out", loc="left", fontsize=9)
+    axes.set_title(f"latency of {_signed(report.session.latency_removed_ms or 0)} ms taken out", loc="left", fontsize=9)
+    axes.set_title(_remark(report, dragged), loc="right", fontsize=9, color=_ACCENT)
 
 
-def _draw_distribution(axes: Axes, report: TakeReport) -> None:
-    _draw_band(axes)
+def _draw_distribution(axes: Axes, report: TakeReport, reach: float) -> None:
     errors = [one.error_ms for one in report.placed]
-    axes.hist(errors, bins=31, orientation="horizontal", color=_EVENT)
+    lowest = -_BIN_MS * ceil(reach / _BIN_MS)
+    edges = [lowest + _BIN_MS * number for number in range(round(-2 * lowest / _BIN_MS) + 1)]
+    axes.hist(errors, bins=edges, orientation="horizontal", color=_EVENT, edgecolor="white", linewidth=0.5)
+    _draw_band(axes, reach)
+    axes.text(1.0, ON_GRID_MS, f"in place: ±{ON_GRID_MS:g} ms ", transform=axes.get_yaxis_transform(), **_LABEL)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("events")
     axes.set_title(f"95 % within {report.session.timing_p95_error_ms:.0f} ms", loc="left", fontsize=9)
 
 
-def _draw_band(axes: Axes) -> None:
+def _draw_band(axes: Axes, reach: float) -> None:
     axes.axhspan(-ON_GRID_MS, ON_GRID_MS, color=_BAND, zorder=0)
-    axes.axhline(0, color=_INK, linewidth=0.8)
+    axes.axhline(0, color=_INK, linewidth=0.8, zorder=1)
+    axes.set_ylim(-reach, reach)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.yaxis.set_major_formatter(lambda ms, _: _signed(ms, 0))
+
+
+def _beat_that_is_off(report: TakeReport) -> int | None:
+    """The beat whose mean error is largest, if it is worth a mark."""
+    errors = report.session.error_by_beat_ms or ()
+    known = [(abs(error), beat) for beat, error in enumerate(errors) if error is not None]
+    worst, beat = max(known, default=(0.0, 0))
+    return beat if worst >= _MARKED_MS and report.session.timing_measurable else None
+
+
+def _remark(report: TakeReport, dragged: int | None) -> str:
+    """What the picture itself does not say."""
+    if report.session.timing_measurable is False:
+        return f"not measurable: 95 % of random notes within {report.chance_p95_ms:.0f} ms"
+    mean = None if dragged is None else (report.session.error_by_beat_ms or ())[dragged]
+    return "" if dragged is None or mean is None else f"● beat {dragged + 1}: {_signed(mean)} ms"
+
+
+def _signed(ms: float, decimals: int = 1) -> str:
+    """A signed number with a true minus; 0 has no sign."""
+    return f"{ms:+.{decimals}f}".replace("-", "−") if round(ms, decimals) else "0"

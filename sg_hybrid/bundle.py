@@ -23,7 +23,7 @@ from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
 from sg_coach.files import Folder, Unsettled
 from sg_coach.jsontext import parse_json_object, to_json_bytes
-from sg_coach.models import CoachingDeterministic, session_from
+from sg_coach.models import CoachingDeterministic, SessionRecord, session_from
 from sg_coach.progression import coaching_bytes
 from sg_coach.timestamps import utc_text
 
@@ -60,12 +60,18 @@ _log = structlog.get_logger(__name__)
 
 
 class DiskBundles:
-    """The real bundle folders."""
+    """The real bundle folders. `analysed` is told, in a thread, of each record that was made from a `take.mid`."""
 
-    def __init__(self, clock: Clock, leave: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        leave: Callable[[Callable[[], None]], None],
+        analysed: Callable[[SessionRecord], None] = lambda _session: None,
+    ) -> None:
         """`leave` has a call made on the event loop, soon, without waiting for it (`post.Post.leave`)."""
         self._clock = clock
         self._leave = leave
+        self._analysed = analysed
         self._hints = CapacityLimiter(HINT_THREADS)
         self._disk = CapacityLimiter(DISK_THREADS)
         self._analysts = CapacityLimiter(ANALYSIS_THREADS)
@@ -147,7 +153,7 @@ class DiskBundles:
         """Make the session.json of a bundle that holds a take.mid alone; return whether there is one now."""
         with Folder.open(bundle) as folder:
             try:
-                return analyse_take_file(folder)
+                return analyse_take_file(folder, self._analysed)
             except (InvalidInput, UnsafePath, ExtraMissing) as error:
                 with folder.lock():
                     self._refuse(folder, error)

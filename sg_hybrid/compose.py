@@ -25,6 +25,7 @@ from .errors import AiRefused, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
 from .intake import DiskIntake
+from .latencies import LatencyNotes
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import AiReply, CoachRequest, CycleReport, ReplyContext
 from .ports import Clock
@@ -164,7 +165,8 @@ class HybridWorker:
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
         clock, settings, post = self._clock, self.settings, Post()
         root = settings.queue_dir
-        bundles, gate = DiskBundles(clock, post.leave), Switch(root, settings)
+        latencies = LatencyNotes(clock, settings.latency_book)
+        bundles, gate = DiskBundles(clock, post.leave, latencies.analysed), Switch(root, settings)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
@@ -206,9 +208,12 @@ class HybridWorker:
                 async with Worker.opened(parts) as worker:
                     await worker.start(_deliver, post)
                     intake.answer_at_once(_at_once(worker, bundles, post))
+                    await worker.start(latencies.run)
                     await self._start(worker, self._coach, gate)
                     yield worker, sweeper, intake
             finally:
+                with anyio.CancelScope(shield=True):
+                    await latencies.flush()
                 await self._coach.aclose()
 
     async def _start(self, worker: Worker, coach: OnDemandCoach, gate: Switch) -> None:

@@ -21,8 +21,9 @@ from anyio.abc import TaskGroup
 from sg_coach.coach_policy import judge
 from sg_coach.errors import CoachError
 from sg_coach.models import CoachingDeterministic
-from sg_coach.progression import apply_progression_policy
+from sg_coach.progression import Standing, apply_progression_policy
 from sg_coach.timestamps import utc_text
+from sg_coach.uncertainty import score_se
 
 from .errors import AiError, AiInvalid, AiPaused, AiTimeout, BundleRefused, StaleTake
 from .models import (
@@ -175,10 +176,13 @@ class CycleRunner:
         evaluation = judge(take.session)
         t0 = self.clock.monotonic()
 
-        def coach(average: float | None) -> CoachingDeterministic:
-            created = utc_text(self.clock.now())
+        def coach(before: Standing | None) -> CoachingDeterministic:
             return apply_progression_policy(
-                evaluation, clip_id=take.clip_id, created_at_utc=created, ema_before=average
+                evaluation,
+                clip_id=take.clip_id,
+                created_at_utc=utc_text(self.clock.now()),
+                ema_before=before.average if before else None,
+                trend_se=before.trend_se(score_se(take.session)) if before else 0.0,
             )
 
         return Coached(take, evaluation, self.scores.place(take, coach), t0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +20,15 @@ import structlog
 
 from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.models import CoachingDeterministic, TakeResult
-from sg_coach.progression import next_ema
+from sg_coach.progression import Standing, next_standing
 from sg_coach.session_index import append_entries, read_entries, remove_stale_temporaries
+from sg_coach.uncertainty import score_se
 
 from .fs import run_blocking
 from .models import Take, program_key
+
+Standings = dict[tuple[str, str], Standing]
+"""Where the sessions stand, by session id and program."""
 
 RETRY_S: Final = 5.0
 """Pause after an index that could not be written (disk full, read-only)."""
@@ -34,9 +38,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Day:
-    """What one day folder's index says: the average before each take, by clip id and take id."""
+    """What one day folder's index says: where the session stood before each take, by clip id and take id."""
 
-    takes: dict[tuple[str, str], float | None] = field(default_factory=dict)
+    takes: dict[tuple[str, str], Standing | None] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     loaded: bool = False
 
@@ -46,7 +50,7 @@ class ScoreHistory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._averages: dict[tuple[str, str], float] = {}
+        self._standings: Standings = {}
         self._days: dict[Path, _Day] = {}
         self._waiting: deque[tuple[Path, dict[str, Any]]] = deque()
         self._untidy: deque[Path] = deque()
@@ -55,10 +59,10 @@ class ScoreHistory:
         """Folders whose index may hold entries already that wait to be written."""
         self._kicked = anyio.Event()
 
-    def place(self, take: Take, coach: Callable[[float | None], CoachingDeterministic]) -> CoachingDeterministic:
-        """Admit a take's score: `coach` gets the average before it (None for the first take) and decides.
+    def place(self, take: Take, coach: Callable[[Standing | None], CoachingDeterministic]) -> CoachingDeterministic:
+        """Admit a take's score: `coach` gets where the session stood (None for the first take) and decides.
 
-        The same take again gets the same average and no second entry. Blocks for the disk when the day is new.
+        The same take again gets the same standing and no second entry. Blocks for the disk when the day is new.
         """
         folder = take.bundle.parent
         day = self._day(folder)
@@ -66,10 +70,11 @@ class ScoreHistory:
         with self._lock:
             if this in day.takes:
                 return coach(day.takes[this])
-            before = self._averages.get(session)
+            before = self._standings.get(session)
             coaching = coach(before)
-            after = next_ema(before, coaching.score)
-            self._averages[session] = after
+            after = next_standing(before, coaching.score, score_se(take.session))
+            if after is not None:
+                self._standings[session] = after
             day.takes[this] = before
             self._waiting.append((folder, index_entry(take, coaching, after)))
         return coaching
@@ -130,41 +135,47 @@ class ScoreHistory:
         A disk that refuses costs a take its trend and never its hint; the next take asks again.
         """
         earlier = _day_before(folder)
-        averages: dict[tuple[str, str], float] = {}
+        standings: Standings = {}
         try:
             if earlier is not None:
-                _follow(_entries(earlier), averages)
-            takes = _follow(_entries(folder), averages)
+                _follow(_entries(earlier), standings)
+            takes = _follow(_entries(folder), standings)
         except OSError as error:
             _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
             self._doubtful.add(folder)
             return
         with self._lock:
-            for session, average in averages.items():
-                self._averages.setdefault(session, average)
+            for session, standing in standings.items():
+                self._standings.setdefault(session, standing)
             day.takes = takes | day.takes
             day.loaded = True
         self._untidy.append(folder)
 
 
-def _follow(
-    entries: Sequence[dict[str, Any]], averages: dict[tuple[str, str], float]
-) -> dict[tuple[str, str], float | None]:
-    """Follow the averages through an index; return the one before each take.
+def _follow(entries: Sequence[dict[str, Any]], standings: Standings) -> dict[tuple[str, str], Standing | None]:
+    """Follow the sessions through an index; return where each stood before each take.
 
     Entries of others (verdicts, older files) carry no average and are passed over.
     """
-    takes: dict[tuple[str, str], float | None] = {}
+    takes: dict[tuple[str, str], Standing | None] = {}
     for entry in entries:
-        average = entry.get("score_ema")
-        if isinstance(average, (int, float)):
+        if "score_ema" in entry:
             session = str(entry.get("session_id")), str(entry.get("program"))
-            takes[str(entry.get("clip_id")), str(entry.get("input_sha256"))] = averages.get(session)
-            averages[session] = float(average)
+            takes[str(entry.get("clip_id")), str(entry.get("input_sha256"))] = standings.get(session)
+            if (after := _standing(entry)) is not None:
+                standings[session] = after
     return takes
 
 
-def index_entry(take: Take, coaching: CoachingDeterministic, average: float) -> dict[str, Any]:
+def _standing(entry: Mapping[str, Any]) -> Standing | None:
+    """What an entry says of its session; None while no take of it could be measured."""
+    average, se = entry.get("score_ema"), entry.get("score_ema_se")
+    if not isinstance(average, int | float):
+        return None
+    return Standing(float(average), float(se) if isinstance(se, int | float) else 0.0)
+
+
+def index_entry(take: Take, coaching: CoachingDeterministic, after: Standing | None) -> dict[str, Any]:
     """Return the session index entry of one take."""
     decision = coaching.decision
     return {
@@ -184,7 +195,8 @@ def index_entry(take: Take, coaching: CoachingDeterministic, average: float) -> 
         "score": coaching.score,
         "take_result": str(coaching.take_result),
         "input_sha256": take.take_id,
-        "score_ema": average,
+        "score_ema": after.average if after else None,
+        **({"score_ema_se": after.se} if after and after.se else {}),
     }
 
 

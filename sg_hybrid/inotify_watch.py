@@ -15,7 +15,8 @@ import errno
 import os
 import select
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, Self
@@ -84,18 +85,27 @@ class InotifyWatch:
     def __init__(self, report: Report) -> None:
         """Raises OSError if the kernel has no descriptor for us (EMFILE: `fs.inotify.max_user_instances`)."""
         self._report = report
-        self._inotify = INotify(nonblocking=True)
         self._watched: dict[int, Watched] = {}
         self._answering = 0
         self._counting = threading.Lock()
         self.blind = False
         """Whether the kernel ran out of watches: only rescans notice what happens in the other folders."""
+        with ExitStack() as opened:
+            self._inotify = opened.enter_context(INotify(nonblocking=True))
+            self._wakeups = opened.enter_context(select.epoll())
+            self._end = os.eventfd(0, os.EFD_CLOEXEC)
+            opened.callback(os.close, self._end)
+            self._post = opened.enter_context(Post())
+            # Edge-triggered: what comes wakes one reader, which reads all there is.
+            self._wakeups.register(self._inotify.fileno(), select.EPOLLIN | select.EPOLLET)
+            self._wakeups.register(self._end, select.EPOLLIN)
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._inotify.close()
+        self._opened.close()
 
     def enter(self, path: str, kind: Kind) -> None:
         """Watch a folder from now on. Safe in any thread; costs one system call."""
@@ -119,45 +129,35 @@ class InotifyWatch:
 
     async def run(self, sink: Sink) -> None:
         """Tell `sink` what happens, until cancelled."""
-        limiter, end = anyio.CapacityLimiter(READERS), os.eventfd(0, os.EFD_CLOEXEC)
-        try:
-            with Post() as post:
-                async with anyio.create_task_group() as tasks:
-                    for number in range(READERS):
-                        read = partial(run_blocking, self._read, sink, post, end, limiter=limiter)
-                        tasks.start_soon(read, name=f"folder events {number}")
-                    try:
-                        await post.run()
-                    finally:
-                        os.eventfd_write(end, 1)
-        finally:
-            os.close(end)
+        limiter = anyio.CapacityLimiter(READERS)
+        async with anyio.create_task_group() as tasks:
+            for number in range(READERS):
+                read = partial(run_blocking, self._read, sink, limiter=limiter)
+                tasks.start_soon(read, name=f"folder events {number}")
+            try:
+                await self._post.run()
+            finally:
+                os.eventfd_write(self._end, 1)
 
-    def _read(self, sink: Sink, post: Post, end: int) -> None:
-        """Read events until `end` is raised. The life of one reader, in its thread."""
-        with select.epoll() as wakeups:
-            wakeups.register(self._inotify.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
-            wakeups.register(end, select.EPOLLIN)
-            while end not in dict(wakeups.poll()):
-                news = self._news()
-                if not self._answered(news, sink, post):
-                    post.leave(partial(_tell, news, sink))
+    def _read(self, sink: Sink) -> None:
+        """Read events until the end. The life of one reader, in its thread."""
+        while self._end not in dict(self._wakeups.poll()):
+            news = _News({}, {})
+            for event in self._events():
+                self._sort(event, news)
+            if news and not self._answered(news, sink):
+                self._post.leave(partial(_tell, news, sink))
 
-    def _news(self) -> _News:
-        news = _News({}, {})
-        try:
-            data = os.read(self._inotify.fileno(), _READ_BYTES)
-        except BlockingIOError:  # another reader was faster
-            return news
-        for event in parse_events(data):
-            self._sort(event, news)
-        return news
+    def _events(self) -> Iterator[Event]:
+        with suppress(BlockingIOError):  # all was read, by this reader or by another one
+            while True:
+                yield from parse_events(os.read(self._inotify.fileno(), _READ_BYTES))
 
-    def _answered(self, news: _News, sink: Sink, post: Post) -> bool:
-        """Answer a lone take, unless nobody would listen meanwhile; return whether nothing is left to tell."""
+    def _answered(self, news: _News, sink: Sink) -> bool:
+        """Answer a lone take, unless nobody would listen meanwhile; return whether that was done."""
         bundle = news.lone_take
         if bundle is None:
-            return not news
+            return False
         with self._counting:
             if self._answering == READERS - 1:
                 return False
@@ -165,7 +165,7 @@ class InotifyWatch:
         try:
             if not sink.answer(bundle):
                 return False
-            post.leave(partial(sink.answered, bundle))
+            self._post.leave(partial(sink.answered, bundle))
             return True
         finally:
             with self._counting:

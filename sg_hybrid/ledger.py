@@ -6,19 +6,19 @@ always room to prepare tips: those are what is in time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import anyio
 import structlog
 
-from sg_coach.errors import CoachError
+from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import PRIVATE, Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
-from .fs import run_blocking
+from .fs import read_bytes, run_blocking
 from .models import AiReply, AiState, CoachRequest, TipSource, Usage
 from .ports import AiCoach, Clock, Gate
 from .prices import cost_usd
@@ -100,7 +100,12 @@ class Ledger:
 
     async def load(self) -> None:
         """Read what is there; a file that cannot be read counts as empty, and is said."""
-        self._days = await run_blocking(read_usage, self._root)
+        try:
+            self._days = _days_in(await read_bytes(self._root / USAGE_FILE, MAX_USAGE_BYTES))
+        except FileNotFoundError:
+            pass
+        except (CoachError, OSError) as error:
+            _say_unreadable(error)
 
     @property
     def today(self) -> Day:
@@ -177,17 +182,25 @@ def read_usage(root: Path) -> dict[str, Day]:
     """Return the days that a queue root's `usage.json` holds, by date (UTC). Blocking; never raises for bad content."""
     try:
         with Folder.open(root) as folder:
-            raw = folder.read_if_there(USAGE_FILE, MAX_USAGE_BYTES)
-        return {} if raw is None else _days(parse_json_object(raw))
+            return _days_in(folder.read(USAGE_FILE, MAX_USAGE_BYTES))
     except FileNotFoundError:
         return {}
-    except (CoachError, OSError, TypeError, ValueError) as error:
-        _log.warning("usage_unreadable", file=USAGE_FILE, error=str(error))
+    except (CoachError, OSError) as error:
+        _say_unreadable(error)
         return {}
 
 
-def _days(document: Mapping[str, Any]) -> dict[str, Day]:
-    return {str(date): Day(**figures) for date, figures in document["days"].items()} if "days" in document else {}
+def _days_in(raw: bytes) -> dict[str, Day]:
+    try:
+        days = parse_json_object(raw).get("days", {})
+        return {str(date): Day(**figures) for date, figures in days.items()}
+    except (InvalidInput, AttributeError, TypeError, ValueError) as error:
+        _say_unreadable(error)
+        return {}
+
+
+def _say_unreadable(error: Exception) -> None:
+    _log.warning("usage_unreadable", file=USAGE_FILE, error=str(error))
 
 
 def _write_usage(root: Path, days: dict[str, Day]) -> None:

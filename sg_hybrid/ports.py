@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sg_coach.models import CoachingDeterministic
+from sg_coach.progression import Standing
 
 from .models import AiAddendum, AiReply, AiState, Coached, CoachRequest, Origin, Query, ReplyContext, Take
 
@@ -116,8 +117,11 @@ class Tips(Protocol):
 class Scores(Protocol):
     """The sessions' scores: what a trend is measured against."""
 
-    def place(self, take: Take, coach: Callable[[float | None], CoachingDeterministic]) -> CoachingDeterministic:
-        """Admit a take's score once; `coach` gets the average before it and decides. May block; runs in a thread."""
+    def place(self, take: Take, coach: Callable[[Standing | None], CoachingDeterministic]) -> CoachingDeterministic:
+        """Admit a take's score once; `coach` gets where the session stood before it and decides.
+
+        May block; runs in a thread.
+        """
         ...
 
     def kick(self) -> None:

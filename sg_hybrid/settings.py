@@ -25,6 +25,7 @@ counts as unset. The config file is TOML with the field names as keys; it is the
     daily_tokens        AI_COACH_DAILY_TOKENS      90000
     grace_s             AI_COACH_GRACE_S           5
     sweep_interval_s    AI_COACH_SWEEP_S           5
+    latency_book        SG_LATENCY_BOOK            not set
     rescan_interval_s   SG_RESCAN_S                60
     watcher             SG_WATCHER                 auto
     max_open_calls      AI_COACH_MAX_OPEN_CALLS    64
@@ -150,6 +151,7 @@ Url = Annotated[str, BeforeValidator(_url)]
 MaybeUrl = Annotated[str | None, BeforeValidator(lambda value: value if value is None else _url(value))]
 Provider = Annotated[Literal["anthropic", "cloud"], BeforeValidator(_choice)]
 FolderPath = Annotated[Path, BeforeValidator(_folder)]
+MaybeFile = Annotated[Path | None, BeforeValidator(lambda value, info: None if value is None else _folder(value, info))]
 FolderPaths = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
 Watcher = Annotated[Literal["auto", "inotify", "portable"], BeforeValidator(_choice)]
 LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_choice)]
@@ -184,6 +186,7 @@ class Settings(BaseModel):
     )
     grace_s: Seconds = _setting("AI_COACH_GRACE_S", 5.0, "seconds, 0 to 300", ge=0, le=300)
     sweep_interval_s: Seconds = _setting("AI_COACH_SWEEP_S", 5.0, "seconds, 0.01 to 3600", ge=0.01, le=3600)
+    latency_book: MaybeFile = _setting("SG_LATENCY_BOOK", None, "a file, absolute or below ~")
     rescan_interval_s: Seconds = _setting("SG_RESCAN_S", 60.0, "seconds, 0.01 to 86400", ge=0.01, le=86_400)
     watcher: Watcher = _setting("SG_WATCHER", "auto", "auto, inotify or portable")
     max_open_calls: Whole = _setting("AI_COACH_MAX_OPEN_CALLS", 64, "a whole number, 1 to 1024", ge=1, le=1024)

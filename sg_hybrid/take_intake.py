@@ -6,6 +6,7 @@ thread of its own and outside the folder's lock; only the write is inside.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sg_coach.contract import COMP_FILE, MAX_SESSION_BYTES
@@ -28,8 +29,10 @@ ANALYSIS_THREADS: Final = 1
 _MAX_TAGS_BYTES: Final = 4 * 1024 * 1024
 
 
-def analyse_take_file(folder: Folder) -> bool:
+def analyse_take_file(folder: Folder, analysed: Callable[[SessionRecord], None] = lambda _session: None) -> bool:
     """Write the `session.json` of the take in `folder`, durably; return whether there is one now.
+
+    `analysed` is told of a record that was written.
 
     A `session.json` that somebody else wrote is left alone; one that was made from an earlier take is replaced. The
     clip's comping is what the take is measured against; a take of something else is measured against the grid. Raises
@@ -48,8 +51,11 @@ def analyse_take_file(folder: Folder) -> bool:
         grid_if_another=True,
     )
     with folder.lock():
-        if folder.read_if_there(SESSION_FILE, MAX_SESSION_BYTES) == before:
+        ours = folder.read_if_there(SESSION_FILE, MAX_SESSION_BYTES) == before
+        if ours:
             folder.write(SESSION_FILE, session_bytes(report.session))
+    if ours:
+        analysed(report.session)
     return True
 
 

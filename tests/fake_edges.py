@@ -12,7 +12,8 @@ from uuid import UUID
 import anyio
 
 from sg_coach.models import CoachingDeterministic, ProgramRef, ProgramType, SessionRecord
-from sg_coach.progression import next_ema
+from sg_coach.progression import Standing, next_standing
+from sg_coach.uncertainty import score_se
 from sg_hybrid.errors import AiError, BundleRefused, StaleTake
 from sg_hybrid.models import (
     AiAddendum,
@@ -136,18 +137,19 @@ class FakeBundles:
 class FakeScores:
     """Averages in memory."""
 
-    averages: dict[tuple[str, str], float] = field(default_factory=dict)
-    seen: dict[tuple[str, str], float | None] = field(default_factory=dict)
+    standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    seen: dict[tuple[str, str], Standing | None] = field(default_factory=dict)
     kicks: int = 0
 
-    def place(self, take: Take, coach: Callable[[float | None], CoachingDeterministic]) -> CoachingDeterministic:
+    def place(self, take: Take, coach: Callable[[Standing | None], CoachingDeterministic]) -> CoachingDeterministic:
         this = take.clip_id, take.take_id
         key = str(take.session.session_id), program_key(take.session)
         if this in self.seen:
             return coach(self.seen[this])
-        before = self.seen[this] = self.averages.get(key)
+        before = self.seen[this] = self.standings.get(key)
         coaching = coach(before)
-        self.averages[key] = next_ema(before, coaching.score)
+        if (after := next_standing(before, coaching.score, score_se(take.session))) is not None:
+            self.standings[key] = after
         return coaching
 
     def kick(self) -> None:

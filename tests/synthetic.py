@@ -26,6 +26,8 @@ class Made:
     errors: list[float]
     note_errors: list[float]
     """The same of each note: a chord counts as often as it has notes."""
+    beat_errors: list[float]
+    """The same of each event on a beat: a chord begins with its first string."""
 
 
 def part(pulse: Pulse, strokes: int, chance: Random, *, chords: bool, off_beat: float = 0.5) -> list[list[Note]]:
@@ -58,6 +60,8 @@ def take_of(
     played: list[Note] = []
     errors: list[float] = []
     note_errors: list[float] = []
+    beat_errors: list[float] = []
+    beats = set(pulse.beats_ms)
     for stroke in part:
         error = max(-2.5 * spread, min(2.5 * spread, chance.gauss(0, spread)))
         if chance.random() < dropped:
@@ -67,7 +71,9 @@ def take_of(
             note_errors.append(error + chance.uniform(-1.5, 1.5))
             pitch = note.pitch + chance.choice((1, 2, -1)) if chance.random() < wrong else note.pitch
             played.append(Note(note.onset_ms + latency + note_errors[-1], pitch))
-    return Made(pulse, [note for stroke in part for note in stroke], played, errors, note_errors)
+        if stroke[0].onset_ms in beats:
+            beat_errors.append(min(note_errors[-len(stroke) :]))
+    return Made(pulse, [note for stroke in part for note in stroke], played, errors, note_errors, beat_errors)
 
 
 def made(

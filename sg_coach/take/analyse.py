@@ -14,7 +14,7 @@ from sg_coach.models import ProgramRef, SessionRecord
 from .align import Alignment, align, window_for
 from .clave import Part, hit_ratio, strokes_ms
 from .feel import off_beat
-from .grid import STRAIGHT, Grid, Lines, Placed, by_beat, chance_p95, choose_grid, is_measurable
+from .grid import NOT_MEASURABLE, STRAIGHT, Grid, Lines, Placed, by_beat, chance_p95, choose_grid, is_measurable
 from .latency import grid_latency, held
 from .notes import Note, Pulse, chords_of, events_of, in_order
 from .report import Reference, TakeReport
@@ -188,7 +188,7 @@ def _report(measured: _Measured, pulse: Pulse, context: Context, notes: int, rem
     if not enough:
         remarks.append(f"timing is not measurable: {len(errors)} events, at least {FEWEST_EVENTS} are needed")
     elif not measurable:
-        remarks.append(f"timing is not measurable on this grid: random notes would reach {chance:.1f} ms, too")
+        remarks.append(f"timing is not measurable on this grid: {_as_random(errors, chance)}")
     if context.part is None:
         remarks.append("clave not measured: no part that follows it was named")
     se = p95_standard_error(errors)
@@ -207,6 +207,12 @@ def _report(measured: _Measured, pulse: Pulse, context: Context, notes: int, rem
         placed=tuple(measured.placed),
         remarks=tuple(remarks),
     )
+
+
+def _as_random(errors: Sequence[float], chance: float) -> str:
+    if p95(errors) >= NOT_MEASURABLE * chance:
+        return f"random notes would reach {chance:.1f} ms, too"
+    return f"{len(errors)} random notes may come out as close by luck"
 
 
 def _record(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import comb, floor
 from typing import Final, Literal, NamedTuple
 
 from .notes import Pulse
@@ -28,6 +29,12 @@ EIGHTHS_SHARE: Final = 0.97
 
 NOT_MEASURABLE: Final = 0.9
 """A p95 of so much of what chance would give says nothing about the playing."""
+
+LUCK: Final = 1e-3
+"""Random notes come out so tight once in a thousand takes, at most."""
+
+_NO_LUCK_ABOVE: Final = 500
+"""With more events nine tenths of what chance would give are no luck any more."""
 
 _SHARE: Final = 0.95
 
@@ -99,8 +106,24 @@ def chance_p95(gaps_ms: Sequence[float]) -> float:
 
 
 def is_measurable(errors_ms: Sequence[float], gaps_ms: Sequence[float]) -> bool:
-    """Whether the errors differ from those of random notes on this grid."""
-    return bool(errors_ms) and p95(errors_ms) < NOT_MEASURABLE * chance_p95(gaps_ms)
+    """Whether the errors differ from those of random notes on this grid: in size, and too far to be luck."""
+    if not errors_ms or p95(errors_ms) >= NOT_MEASURABLE * chance_p95(gaps_ms):
+        return False
+    return len(errors_ms) > _NO_LUCK_ABOVE or _luck(errors_ms, gaps_ms) < LUCK
+
+
+def _luck(errors_ms: Sequence[float], gaps_ms: Sequence[float]) -> float:
+    """How probable it is that so many random notes have a p95 as small as this.
+
+    Their errors are independent, so the number of those within a limit is binomial (David and Nagaraja, Order
+    Statistics, 2.1). The p95 lies between two errors, and not less than the lower one of them are within it.
+    """
+    limit, count = p95(errors_ms), len(errors_ms)
+    within = sum(min(2 * limit, gap) for gap in gaps_ms) / sum(gaps_ms)
+    needed = floor(_SHARE * (count - 1)) + 1
+    return sum(
+        comb(count, number) * within**number * (1 - within) ** (count - number) for number in range(needed, count + 1)
+    )
 
 
 def choose_grid(bpm: float, sixteenths: Sequence[Placed]) -> Grid:

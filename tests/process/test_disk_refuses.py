@@ -165,7 +165,9 @@ async def test_a_reply_that_was_not_attached_stands_nowhere(
 async def test_a_reply_that_cannot_be_taken_back_is_shown(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coached = await coach(bundle)
     failing_syncs(monkeypatch, bundle, lambda count: count >= 2)
-    await DiskBundles(CLOCK, lambda call: call()).attach(coached, live(bundle), "live")  # and not, as an error would have it, queued as well
+    await DiskBundles(CLOCK, lambda call: call()).attach(
+        coached, live(bundle), "live"
+    )  # and not, as an error would have it, queued as well
     monkeypatch.undo()
     await coach(bundle)
     assert listed(bundle) == ["clip.coach.json", "clip.ai_coach.json"]

@@ -11,8 +11,9 @@ import pytest
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.models import CoachingDeterministic
-from sg_coach.progression import apply_progression_policy, next_ema
+from sg_coach.progression import Standing, apply_progression_policy, next_ema
 from sg_coach.session_index import append_entries, read_entries
+from sg_coach.uncertainty import score_se
 from sg_hybrid.history import ScoreHistory
 from sg_hybrid.models import Take
 from tests.fake_edges import session
@@ -27,12 +28,14 @@ def take(day: Path, name: str, p95: float = 10.0, **changes: Any) -> Take:
 
 def place(history: ScoreHistory, which: Take) -> CoachingDeterministic:
     evaluation = evaluate_session(which.session)
-    return history.place(
-        which,
-        lambda before: apply_progression_policy(
-            evaluation, clip_id=which.clip_id, created_at_utc=NOW, ema_before=before
-        ),
-    )
+
+    def coach(before: Standing | None) -> CoachingDeterministic:
+        average, trend_se = (before.average, before.trend_se(score_se(which.session))) if before else (None, 0.0)
+        return apply_progression_policy(
+            evaluation, clip_id=which.clip_id, created_at_utc=NOW, ema_before=average, trend_se=trend_se
+        )
+
+    return history.place(which, coach)
 
 
 async def restarted(history: ScoreHistory) -> ScoreHistory:
@@ -51,6 +54,39 @@ async def test_the_trend_is_the_same_with_and_without_restarts(tmp_path: Path) -
     assert trends[0] == trends[1]
     assert trends[0][0] is None
     assert trends[0][1] == 15.0
+
+
+async def test_the_uncertainty_of_earlier_takes_is_known_after_a_restart(tmp_path: Path) -> None:
+    """36 ms and then 34 ms, each give or take 4 ms: 15 points apart, and the same playing."""
+    steady, often = ScoreHistory(), ScoreHistory()
+    trends: list[list[float | None]] = [[], []]
+    for number, p95 in enumerate([36.0, 34.0, 36.0, 34.0, 10.0, 70.0]):
+        facts = {"timing_p95_se_ms": 4.0}
+        trends[0].append(place(steady, take(tmp_path / "a", f"c{number}", p95, **facts)).score_trend)
+        trends[1].append(place(often, take(tmp_path / "b", f"c{number}", p95, **facts)).score_trend)
+        often = await restarted(often)
+    assert trends[0] == trends[1]
+    assert trends[0][:4] == [None, 0.0, 0.0, 0.0]
+    assert trends[0][5] is not None
+    assert trends[0][5] < -20
+    assert read_entries(tmp_path / "b")[0]["score_ema_se"] > 5
+
+
+async def test_a_take_that_could_not_be_measured_moves_no_average(tmp_path: Path) -> None:
+    """Its score says nothing: neither praise nor blame, now or later, also after a restart."""
+    history = ScoreHistory()
+    unmeasured = {"timing_measurable": False}
+    assert place(history, take(tmp_path, "a", 10.0, **unmeasured)).score_trend is None
+    history = await restarted(history)
+    again = place(history, take(tmp_path, "a", 10.0, **unmeasured))
+    assert (again.score_trend, again.decision.tempo_delta_bpm) == (None, 0)
+    assert place(history, take(tmp_path, "b", 10.0)).score_trend is None
+    history = await restarted(history)
+    low = place(history, take(tmp_path, "c", 10.0, **unmeasured))
+    assert (low.score, low.score_trend, low.decision.tempo_delta_bpm) == (69, 0.0, 0)
+    assert place(history, take(tmp_path, "d", 10.0)).score_trend == 0.0
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a", "b", "c", "d"]
 
 
 async def test_a_take_is_counted_once_also_after_a_restart(tmp_path: Path) -> None:

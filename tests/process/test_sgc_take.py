@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from scripts.fixtures import takes
 from sg_coach import InvalidInput, session_from
 from sg_coach.cli import main
-from sg_coach.latency_book import KEPT, LatencyBook, Removed, book_path, note_latency, read_book
+from sg_coach.latency_book import KEPT, LatencyBook, Removed, book_path, note_latencies, read_book
 from tests.conftest import FIXTURES
 from tests.contracts.test_schemas import schema_accepts
+
+from .test_midi_file import NOTE, TEMPO, smf
 
 CLIP = FIXTURES / "takes" / "clip_bossa"
 TAKE = CLIP / "take.mid"
@@ -135,6 +138,36 @@ def test_what_cannot_be_done_is_said(
     assert words in refused(capsys, code, "analyze", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (smf(TEMPO), "take.mid: no notes"),
+        (smf(TEMPO + NOTE)[:-3], "truncated"),
+        (smf(NOTE, kind=2), "type 2"),
+        (smf(b"\x00\xff\x51\x03\x00\x00\x00" + NOTE), "tempo of 0 bpm"),
+        (smf(TEMPO, b"\x00\xff\x51\x03\x06\xa1\x20" + NOTE), "two tracks hold tempo maps that differ"),
+        (smf(TEMPO + NOTE + b"\x00\x3c\x40" * 10_000_000), "the limit is 1048576 bytes"),
+    ],
+    ids=["no notes", "truncated", "type 2", "zero tempo", "two tempo maps", "10 million events"],
+)
+def test_a_take_that_cannot_be_measured_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, data: bytes, words: str
+) -> None:
+    (tmp_path / "take.mid").write_bytes(data)
+    tracemalloc.start()
+    error = refused(capsys, 1, "analyze", tmp_path / "take.mid")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert words in error
+    assert most < 8 * 1024 * 1024
+
+
+def test_one_note_is_a_take_that_says_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "take.mid").write_bytes(smf(TEMPO + NOTE))
+    document = said(capsys, "analyze", tmp_path / "take.mid")
+    assert (document["session"]["total_events"], document["report"]["measurable"]) == (1, False)
+
+
 def test_a_clip_that_is_another_piece(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     other = Path(shutil.copytree(CLIP, tmp_path / "other"))
     moved = bytearray((CLIP / "clip.comp.mid").read_bytes())
@@ -187,7 +220,7 @@ def removed(ms: float) -> Removed:
 
 def test_the_last_takes_of_a_device_count(tmp_path: Path) -> None:
     for ms in range(20):
-        note_latency(tmp_path / "book.json", "sg-1", removed(ms))
+        note_latencies(tmp_path / "book.json", [("sg-1", removed(ms))])
     book = read_book(tmp_path / "book.json")
     assert [one.latency_ms for one in book.devices["sg-1"]] == list(range(20 - KEPT, 20))
     assert book.usual_ms("sg-1") == pytest.approx(15.5)

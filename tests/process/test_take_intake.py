@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from sg_coach.cli import main
 from sg_coach.contract import TAKE_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.files import Folder
+from sg_coach.latency_book import read_book
+from sg_coach.models import SessionRecord
+from sg_coach.take import TakeReport
+from sg_coach.take_files import analyse_files
+from sg_hybrid.clock import SystemClock
+from sg_hybrid.fs import run_blocking
 from sg_hybrid.intake import DiskIntake
+from sg_hybrid.latencies import LatencyNotes
 from sg_hybrid.take_intake import MAX_TAKE_BYTES, analyse_take_file
 from tests.conftest import FIXTURES
 from tests.contracts.test_schemas import schema_accepts
+from tests.fake_edges import session
 
 from .test_worker_real import DAY, Place, until
 
@@ -36,6 +47,11 @@ def clip_in(place: Place, name: str = "clip_bossa") -> Path:
 def drop(bundle: Path, data: bytes = (CLIP / TAKE_FILE).read_bytes()) -> None:
     """Leave a take as a DAW does: written in place and closed."""
     (bundle / TAKE_FILE).write_bytes(data)
+
+
+def name_device(bundle: Path, device: object) -> None:
+    tags = document(bundle / "clip.tags.json")
+    (bundle / "clip.tags.json").write_text(json.dumps(tags | {"device_id": device}))
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -119,6 +135,110 @@ async def test_another_take_over_the_first_one_is_another_take(place: Place, wat
         of_the_second = sha256_bytes((bundle / "session.json").read_bytes())
         await until(lambda: of_the_second in (bundle / "manifest.json").read_text())
     assert document(bundle / "session.json")["take_sha256"] == sha256_bytes(later)
+
+
+async def test_the_latency_of_a_take_is_remembered_by_device(place: Place, tmp_path: Path) -> None:
+    book = tmp_path / "data" / "latency.json"
+    first, second, unnamed = (clip_in(place, f"clip_{name}") for name in "abc")
+    name_device(first, "sg-000142")
+    name_device(second, "sg-000143")
+    async with place.worker(ai_enabled=False, latency_book=book):
+        for bundle in (first, second, unnamed):
+            drop(bundle)
+        await until(lambda: all((bundle / "manifest.json").exists() for bundle in (first, second, unnamed)))
+    devices = read_book(book).devices
+    assert sorted(devices) == ["sg-000142", "sg-000143"]
+    [noted] = devices["sg-000142"]
+    session = document(first / "session.json")
+    assert (session["device_id"], session["latency_removed_ms"]) == ("sg-000142", noted.latency_ms)
+    assert noted.latency_ms == pytest.approx(22, abs=4)
+
+
+async def test_the_book_is_the_one_that_the_player_looks_into(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    bundle = clip_in(place)
+    name_device(bundle, "sg-7")
+    async with place.worker(ai_enabled=False):
+        drop(bundle)
+        await until(lambda: (tmp_path / "data" / "sgc" / "latency.json").exists())
+    capsys.readouterr()
+    assert main(["latency"]) == 0
+    assert capsys.readouterr().out.startswith("sg-7: +2")
+
+
+async def test_a_take_waits_for_no_book(place: Place, tmp_path: Path) -> None:
+    """Somebody holds the book's lock: the hint is out and durable all the same, and nothing is forgotten."""
+    bundle = clip_in(place)
+    name_device(bundle, "sg-7")
+    book = tmp_path / "latency.json"
+    async with place.worker(ai_enabled=False, latency_book=book):
+        with Folder.open(tmp_path) as folder, folder.lock():
+            drop(bundle)
+            await until(lambda: (bundle / "manifest.json").exists())
+            assert not book.exists()
+        await until(book.exists)
+    assert list(read_book(book).devices) == ["sg-7"]
+
+
+@pytest.mark.parametrize("broken", ["nonsense", "folder"])
+async def test_a_book_that_cannot_be_written_costs_no_take_anything(place: Place, tmp_path: Path, broken: str) -> None:
+    book = tmp_path / "latency.json"
+    if broken == "folder":
+        book.mkdir()
+    else:
+        book.write_text("nonsense")
+    bundles = [clip_in(place, f"clip_{number}") for number in range(2)]
+    with capture_logs() as logs:
+        async with place.worker(ai_enabled=False, latency_book=book):
+            for bundle in bundles:
+                name_device(bundle, "sg-7")
+                drop(bundle)
+                await until((bundle / "manifest.json").exists)
+    said = [line for line in logs if line["event"] == "latency_not_noted"]
+    assert said
+    assert all(str(book) in line["error"] and line["devices"] == ["sg-7"] for line in said)
+    assert not any((bundle / "clip.error.json").exists() for bundle in bundles)
+
+
+async def test_nobodys_hint_waits_while_a_take_is_analysed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another clip's cycle begins and ends while the analysis of a take is held up in its thread."""
+    go = threading.Event()
+
+    def held(take: bytes, **more: Any) -> TakeReport:
+        assert go.wait(20)
+        return analyse_files(take, **more)
+
+    monkeypatch.setattr("sg_hybrid.take_intake.analyse_files", held)
+    bundle = clip_in(place)
+    async with place.worker(ai_enabled=False):
+        drop(bundle)
+        other = place.play("clip_other")
+        await until((other / "manifest.json").exists)
+        assert not (bundle / "session.json").exists()
+        go.set()
+        await until((bundle / "manifest.json").exists)
+
+
+@pytest.mark.parametrize("device", ["", "sg\x1b[2J", "\ud800", 7, None])
+def test_a_device_without_a_name_that_can_be_printed_is_not_known(tmp_path: Path, device: object) -> None:
+    (tmp_path / "clip.tags.json").write_text(json.dumps({"device_id": device}))
+    drop(tmp_path)
+    told: list[SessionRecord] = []
+    with Folder.open(tmp_path) as folder:
+        assert analyse_take_file(folder, told.append)
+        assert analyse_take_file(folder, told.append)
+    assert [session.device_id for session in told] == [None]
+
+
+async def test_random_notes_have_no_latency(tmp_path: Path) -> None:
+    notes = LatencyNotes(SystemClock(), tmp_path / "book.json")
+    known = session(device_id="sg-7", latency_removed_ms=70.0)
+    for changes in ({"timing_measurable": False}, {"device_id": None, "timing_measurable": True}, {}):
+        await run_blocking(notes.analysed, known.model_copy(update=changes))
+    await notes.flush()
+    assert not (tmp_path / "book.json").exists()
 
 
 def test_a_session_that_somebody_wrote_is_left_alone(tmp_path: Path) -> None:

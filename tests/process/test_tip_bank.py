@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from sg_hybrid.ledger import DailyLimits, Day, Ledger, may_call, read_usage
+from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, may_call, read_usage
 from sg_hybrid.models import Usage
 from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
 from sg_hybrid.tip_bank import TipBank, file_name
@@ -126,9 +127,36 @@ async def test_the_day_is_counted_and_survives_a_restart(root: Path, clock: Wall
     assert set(json.loads((root / "usage.json").read_text())["days"]) == {"2026-02-04"}
 
 
-async def test_a_broken_usage_file_is_an_empty_one(root: Path) -> None:
-    (root / "usage.json").write_text('{"days": {"2026-02-04": {"witchcraft": 1}}}')
-    assert read_usage(root) == {}
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"days": 7}',
+        b'{"days": {"2026-02-04": 7}}',
+        b'{"days": {"2026-02-04": {"witchcraft": 1}}}',
+        b" " * (MAX_USAGE_BYTES + 1),
+        None,
+    ],
+)
+async def test_a_broken_usage_file_is_an_empty_one(root: Path, clock: WallClock, content: bytes | None) -> None:
+    if content is None:
+        (root / "usage.json").mkdir()
+    else:
+        (root / "usage.json").write_bytes(content)
+    ledger = Ledger(root, clock, DailyLimits())
+    with capture_logs() as logs:
+        await ledger.load()
+        assert read_usage(root) == {}
+    assert ledger.today == Day()
+    assert [line["event"] for line in logs] == ["usage_unreadable"] * 2
+
+
+async def test_without_a_usage_file_nothing_was_used(root: Path, clock: WallClock) -> None:
+    ledger = Ledger(root, clock, DailyLimits())
+    with capture_logs() as logs:
+        await ledger.load()
+    assert (ledger.today, read_usage(root), logs) == (Day(), {}, [])
 
 
 def test_live_calls_leave_half_of_the_day_to_preparing() -> None:

@@ -16,6 +16,7 @@ from sg_coach.take.grid import Grid, Lines, by_beat, chance_p95, choose_grid, is
 from sg_coach.take.latency import grid_latency
 from sg_coach.take.notes import Note, events_of, in_order, steady_pulse
 from sg_coach.take.statistics import mean_standard_error, p95, p95_standard_error, percentile
+from tests.synthetic import made
 
 STRAIGHT = steady_pulse(120, "4/4", 16_000)
 
@@ -62,9 +63,26 @@ def test_chance_is_what_random_notes_reach(grid: Grid, middle: float) -> None:
 
 
 def test_what_is_well_below_chance_is_measurable() -> None:
-    assert is_measurable([1.0, -2.0, 50.0], [125.0])
+    assert is_measurable([1.0, -2.0, 40.0] * 20, [125.0])
     assert not is_measurable([57.0] * 20, [125.0])
+    assert not is_measurable([57.0] * 1000, [125.0])
     assert not is_measurable([], [125.0])
+
+
+@pytest.mark.parametrize(("count", "tight", "lucky"), [(12, 26.0, 33.0), (30, 40.0, 45.0), (100, 51.0, 54.0)])
+def test_few_events_must_be_tighter_to_be_no_luck(count: int, tight: float, lucky: float) -> None:
+    assert is_measurable([tight] * count, [125.0])
+    assert not is_measurable([lucky] * count, [125.0])
+
+
+@pytest.mark.parametrize("count", [12, 16, 30, 100])
+@pytest.mark.parametrize("gaps", [[125.0], [70.0, 55.0]])
+def test_random_notes_of_any_number_are_hardly_ever_measured(count: int, gaps: list[float]) -> None:
+    chance = Random(2)
+    takes = [
+        [chance.uniform(-gap / 2, gap / 2) for gap in chance.choices(gaps, weights=gaps, k=count)] for _ in range(3_000)
+    ]
+    assert sum(is_measurable(errors, gaps) for errors in takes) <= 6
 
 
 def test_the_grid_is_chosen_by_tempo_and_playing() -> None:
@@ -85,6 +103,22 @@ def test_a_constant_latency_is_found_to_the_beat(latency: float) -> None:
 def test_swung_off_beats_do_not_move_the_latency() -> None:
     onsets = [500.0 * beat + shift + 12.0 for beat in range(30) for shift in (0.0, 290.0)]
     assert grid_latency(onsets, Lines(STRAIGHT, 16)) == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("latency", [-78.0, -60.0, 60.0, 78.0])
+@pytest.mark.parametrize("bpm", [100, 130, 150, 170])
+def test_eighths_so_late_that_none_is_near_a_beat_have_their_latency_too(bpm: float, latency: float) -> None:
+    take = made(1, bpm=bpm, latency=latency, spread=4)
+    onsets = [note.onset_ms for note in take.played]
+    assert grid_latency(onsets, Lines(take.pulse, 16)) == pytest.approx(latency, abs=1)
+
+
+@pytest.mark.parametrize("latency", [-45.0, 45.0])
+def test_what_may_be_late_or_early_is_taken_for_the_smaller(latency: float) -> None:
+    """Eighths at 240 bpm: 45 ms late, or 80 ms early."""
+    take = made(1, bpm=240, latency=latency, spread=4)
+    onsets = [note.onset_ms for note in take.played]
+    assert grid_latency(onsets, Lines(take.pulse, 16)) == pytest.approx(latency, abs=1)
 
 
 def test_latency_is_held_within_80_ms() -> None:
