@@ -13,7 +13,7 @@ import pytest
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.models import CoachingDeterministic
-from sg_coach.progression import apply_progression_policy
+from sg_coach.progression import Standing, apply_progression_policy
 from sg_coach.session_index import append_entries, read_entries
 from sg_hybrid.bundle import DiskBundles
 from sg_hybrid.history import ScoreHistory
@@ -40,9 +40,11 @@ def bundle(tmp_path: Path) -> Path:
     return path
 
 
-def decide(take: Take, before: float | None = None) -> Coached:
+def decide(take: Take, before: Standing | None = None) -> Coached:
     evaluation = evaluate_session(take.session)
-    coaching = apply_progression_policy(evaluation, clip_id=take.clip_id, created_at_utc=NOW, ema_before=before)
+    coaching = apply_progression_policy(
+        evaluation, clip_id=take.clip_id, created_at_utc=NOW, ema_before=before.average if before else None
+    )
     return Coached(take, evaluation, coaching, CLOCK.monotonic())
 
 
@@ -165,9 +167,8 @@ async def test_a_reply_that_was_not_attached_stands_nowhere(
 async def test_a_reply_that_cannot_be_taken_back_is_shown(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coached = await coach(bundle)
     failing_syncs(monkeypatch, bundle, lambda count: count >= 2)
-    await DiskBundles(CLOCK, lambda call: call()).attach(
-        coached, live(bundle), "live"
-    )  # and not, as an error would have it, queued as well
+    # Attached, and not, as an error would have it, queued as well.
+    await DiskBundles(CLOCK, lambda call: call()).attach(coached, live(bundle), "live")
     monkeypatch.undo()
     await coach(bundle)
     assert listed(bundle) == ["clip.coach.json", "clip.ai_coach.json"]
