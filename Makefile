@@ -28,13 +28,14 @@ $(BENCH): $(STAMP) requirements/bench.txt
 demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
 	@$(BIN)/sg-hybrid demo
 
-lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, the workflows
+lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secrets, the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/ci/check_contracts_governance.py --files-only
 	$(BIN)/python scripts/ci/check_cbsp21_gate.py --worktree
+	$(BIN)/python scripts/ci/secret_scan.py
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 test: lint       ## everything; green (the page in a real browser, if there is one or root may install it)

@@ -269,6 +269,17 @@ def _make_folders(path: Path) -> None:
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
                 folder.chmod(0o700)
+                _sync_names_in(folder.parent)
+
+
+def _sync_names_in(path: Path) -> None:
+    """Make a new folder's name durable. A parent that we may enter and not read (mode 0711) cannot be asked to."""
+    with contextlib.suppress(PermissionError):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _temporary(name: str) -> str:

@@ -68,10 +68,10 @@ def make_queue(root: Path) -> None:
 
     Raises UnsafePath if root or one of its folders is no folder, belongs to somebody else or can be written by others.
     """
-    Folder.make_private(root).close()
-    with QueueFolders(root) as queue:
+    with Folder.make_private(root) as folder, QueueFolders(root) as queue:
         for name in FOLDERS:
             queue[name]
+        folder.sync()  # also of folders that a killed start made: what they will hold must not go with their names
 
 
 def stamp_at(path: Path) -> FolderStamp | None:

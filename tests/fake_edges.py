@@ -59,6 +59,7 @@ class FakeBundle:
     ai: AiAddendum | None = None
     origin: Origin | None = None
     queued: bytes | None = None
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
 
 
 @dataclass
@@ -86,7 +87,12 @@ class FakeBundles:
             raise BundleRefused(self.refuse[bundle])
         if bundle not in self.bundles:
             raise FileNotFoundError(bundle)
-        here = self.bundles[bundle]
+        async with self.bundles[bundle].lock:
+            return await self._coach(bundle, self.bundles[bundle], decide, visible)
+
+    async def _coach(
+        self, bundle: Path, here: FakeBundle, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
+    ) -> Coached:
         coached = decide(Take(bundle, bundle.name, here.take_id, here.session))
         if here.coaching is not None and here.settled == here.take_id:
             return Coached(coached.take, coached.evaluation, here.coaching, coached.t0, new=False)

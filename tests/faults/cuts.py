@@ -19,7 +19,7 @@ def power_cuts(survey: Survey, judge: Judge, mode: str, every: int = 1) -> Itera
     for number, cut in enumerate(cuts(log, mode.removeprefix("power:"))):
         if number % every == every // 2:
             with sandbox(tree.marked(cut.tree, box), cut.said) as stage:
-                yield f"after {cut.after}: {cut.lost}", judge.verdict(survey.before, stage)
+                yield f"after {cut.after}: {cut.lost}", judge.verdict(survey.before, stage, after_a_cut=True)
 
 
 def recorded(survey: Survey) -> tuple[Log, Path]:

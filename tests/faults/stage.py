@@ -156,7 +156,6 @@ class Stage:
         os.umask(0)
         errors = os.open(self.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(errors, 2)
-        compose.SystemClock = lambda: self.clock  # type: ignore[assignment,misc]
         compose._limits = _limits
         cycle.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc]
         descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -168,7 +167,7 @@ class Stage:
     ) -> AsyncIterator[HybridWorker]:
         """The real worker, with signals; the body is left when somebody asks for the end."""
         _log.info(STARTING)
-        made = HybridWorker(self.settings(**changes), watch=watch, handle_signals=True)
+        made = HybridWorker(self.settings(**changes), watch=watch, handle_signals=True, clock=self.clock)
         ai = ScriptedAi(self.clock, script or {})
         made._coach = ai  # type: ignore[assignment]
         async with made as worker, anyio.create_task_group() as group:

@@ -30,16 +30,13 @@ from tests.late_replies import queued
 from .life import Life
 from .loop import VirtualLoop
 from .provider import Plan, Provider
-from .witness import TTL_S, Told, WatchedBundles, WatchedSpool, Witness, number_in
-from .world import Folders, World, take_id
+from .witness import NOTICED_WITHIN_S, SWEEP_S, TTL_S, Told, WatchedBundles, WatchedSpool, Witness, number_in
+from .world import SETTLE_S, Folders, World, take_id
 
 Ts = TypeVarTuple("Ts")
 
 CLIPS = ("clip_a", "clip_b", "clip_c", "clip_d")
 SESSIONS = tuple(UUID(int=number << 64) for number in (1, 2))
-SWEEP_S = 5.0
-NOTICED_WITHIN_S = 2 * SWEEP_S + 0.5
-"""An idle sweeper looks this often."""
 
 clips, sessions = st.sampled_from(CLIPS), st.sampled_from((SESSIONS[0], *SESSIONS))
 plans = st.one_of(
@@ -89,8 +86,10 @@ class Evening(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """However the evening went: after a start and some minutes all is in order."""
-        self.loop.run(self._end)
-        self.loop.close()
+        try:
+            self.loop.run(self._end)
+        finally:
+            self.loop.close()
 
     # Clocks
 
@@ -139,9 +138,12 @@ class Evening(RuleBasedStateMachine):
                     life.worker = worker
                     ready.set()
                     await worker.life.stop_asked.wait()
-        except BaseException:
-            if life.alive:
-                raise
+        except BaseException as error:
+            if not life.alive:
+                return
+            if isinstance(error, Exception):
+                self.witness.problems.append(f"the worker died of {error!r}")
+            raise
         finally:
             life.ended.set()
 
@@ -176,23 +178,35 @@ class Evening(RuleBasedStateMachine):
         self._run(anyio.sleep, then_s)
 
     @rule(
-        pair=st.permutations(CLIPS),
-        of=sessions,
-        late_s=st.sampled_from([0.6, 2.0, 20.0]),
-        pause_s=st.sampled_from([0.0, 30.0, 290.0, 299.5]),
-        points=st.sampled_from([None, None, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        first=clips,
+        then=clips,
+        of=st.sampled_from([(SESSIONS[0], SESSIONS[0]), (SESSIONS[0], SESSIONS[0]), SESSIONS]),
+        pause_s=st.sampled_from([0.0, 0.0, 30.0, 30.0, 299.5, 299.9]),
+        interlude=st.sampled_from(["nothing", "nothing", "nothing", "power", "power", "switch", "replaced", "refused"]),
+        points=st.integers(1, 10),
         plan=plans,
     )
-    def a_late_reply_meets_the_next_take(
-        self, pair: list[str], of: UUID, late_s: float, pause_s: float, points: int | None, plan: Plan
+    def a_late_reply_meets_another_take(
+        self, first: str, then: str, of: tuple[UUID, UUID], pause_s: float, interlude: str, points: int, plan: Plan
     ) -> None:
-        """The life that the queue is there for, with the power failing anywhere in the second take."""
-        self._play(pair[0], of, Plan(delay=late_s), clean=True)
-        self._run(anyio.sleep, late_s + pause_s)
-        if self.is_up():
+        """The life that the queue is there for, with something in its way at its narrowest point."""
+        self.gate.enabled = True
+        self._play(first, of[0], Plan(delay=2.0), clean=True)
+        self._run(anyio.sleep, 2.0 + pause_s)
+        if interlude == "power" and self.is_up():
             self.life.points_left = points
-        self._play(pair[1], of, plan, clean=False)
+        if interlude == "refused":
+            self.world.refuse_ai(OSError(errno.EROFS, "Read-only file system"))
+        self._play(then, of[1], plan, clean=False)
+        self._run(anyio.sleep, SETTLE_S / 2)
+        if interlude == "switch":
+            self.gate.enabled = not self.gate.enabled
+        if interlude == "replaced":
+            self._play(then, of[1], plan, clean=False)
         self._run(anyio.sleep, 1.0)
+        self.world.refuse_ai(None)
+        if interlude == "switch":
+            self.gate.enabled = not self.gate.enabled
 
     def _play(self, clip: str, of: UUID, plan: Plan, clean: bool) -> None:
         self.takes += 1
@@ -307,7 +321,10 @@ class Evening(RuleBasedStateMachine):
         """An entry without a context: its session is its bundle's. A worker that runs notices it soon."""
         number = len(self.witness.told) + 1
         written = utc_text(self.clock.now() - timedelta(seconds=age))
-        self.witness.told[number] = Told(clip, session=None, queued_at=self.true_time() - max(age, 0.0))
+        since = self.true_time() - age if age >= 0 else self.true_time() + NOTICED_WITHIN_S
+        self.witness.told[number] = Told(
+            clip, session=None, queued_at=since, written_at=self.true_time(), from_the_future=age < 0
+        )
         self.witness.kept[number] += 1
         self.world.drop(clip, entry_bytes(queued(clip, written, coaching_tip=f"Tip {number}.")))
         if self.is_up():

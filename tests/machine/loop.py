@@ -14,6 +14,9 @@ from anyio.from_thread import start_blocking_portal
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+STEP_LIMIT_S = 36_000.0
+"""A step that waits longer, in virtual seconds, waits for what will never come."""
+
 
 class VirtualLoop:
     """trio in a thread of its own, with virtual time.
@@ -27,7 +30,7 @@ class VirtualLoop:
         self._context = start_blocking_portal("trio", {"clock": self._clock})
         self._portal = self._context.__enter__()
         self._end = self._portal.call(anyio.Event)
-        self._group, self.tasks = self._portal.start_task(self._keep_tasks)
+        _, self.tasks = self._portal.start_task(self._keep_tasks)
 
     def run(self, function: Callable[[Unpack[Ts]], Awaitable[T]], *args: *Ts) -> T:
         """Run one step; return when it, and everything that it set off for this moment, is done."""
@@ -35,8 +38,7 @@ class VirtualLoop:
 
     def close(self) -> None:
         """Cancel what still runs."""
-        self._portal.call(self.tasks.cancel_scope.cancel)
-        self._group.result(timeout=10)
+        self._portal.call(self._portal.stop, True)
         self._context.__exit__(None, None, None)
 
     async def _keep_tasks(self, *, task_status: TaskStatus[TaskGroup]) -> None:
@@ -47,7 +49,8 @@ class VirtualLoop:
     async def _step(self, step: Callable[[], Awaitable[T]]) -> T:
         self._clock.autojump_threshold = 0
         try:
-            result = await step()
+            with anyio.fail_after(STEP_LIMIT_S):
+                result = await step()
             await trio.testing.wait_all_tasks_blocked()
             return result
         finally:

@@ -16,6 +16,9 @@ from sg_hybrid.worker import ScoreWriter
 from tests.fake_edges import FakeBundle, FakeBundles, FakeScores
 from tests.fakes import FakeClock, MemorySpool
 
+SETTLE_S = 0.2
+"""How long a hint takes to become durable: an earlier reply waits for that before it is shown."""
+
 
 class SweptPort(Spool, SweptSpool, Protocol):
     """What worker and sweeper need of a spool."""
@@ -75,6 +78,10 @@ class World(Protocol):
         """From now on the queue's disk refuses with `error`, or works again."""
         ...
 
+    def refuse_ai(self, error: OSError | None) -> None:
+        """From now on no AI file can be written into a bundle, or again."""
+        ...
+
     def standing(self, clip: str) -> Standing: ...
 
     def folders(self) -> Folders: ...
@@ -88,7 +95,7 @@ def take_id(number: int) -> str:
 class MemoryWorld:
     """Dictionaries."""
 
-    bundles: FakeBundles = field(default_factory=lambda: FakeBundles(refuse={}))
+    bundles: FakeBundles = field(default_factory=lambda: FakeBundles(settle_takes=SETTLE_S))
     scores: FakeScores = field(default_factory=FakeScores)
     spool: MemorySpool | None = None
 
@@ -120,6 +127,9 @@ class MemoryWorld:
     def fill(self, error: OSError | None) -> None:
         assert self.spool is not None
         self.spool.broken = error
+
+    def refuse_ai(self, error: OSError | None) -> None:
+        self.bundles.attach_error = error
 
     def standing(self, clip: str) -> Standing:
         here = self.bundles.bundles[Path("bundles") / clip]

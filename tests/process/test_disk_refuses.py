@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def decide(take: Take, before: Standing | None = None) -> Coached:
 
 
 async def coach(bundle: Path) -> Coached:
-    return await DiskBundles(CLOCK, lambda call: None).coach(bundle, decide, lambda _coached: None)
+    return await DiskBundles(CLOCK, lambda call: call()).coach(bundle, decide, lambda _coached: None)
 
 
 def live(bundle: Path) -> AiAddendum:
@@ -94,6 +95,27 @@ def test_a_start_tidies_the_queues_own_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "queue" / STALE).exists()
 
 
+# Names of new folders
+
+
+def test_the_names_of_a_new_queues_folders_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    safe: list[tuple[str, list[str]]] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        real(fd)
+        safe.append((os.readlink(f"/proc/self/fd/{fd}"), sorted(os.listdir(fd))))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    root = tmp_path / "new" / "queue"
+    make_queue(root)
+    assert (str(tmp_path), ["new"]) in safe
+    assert (str(root.parent), ["queue"]) in safe
+    assert safe[-1] == (str(root), ["applied", "claimed", "context", "pending", "rejected"])
+    make_queue(root)
+    assert safe[-1] == (str(root), ["applied", "claimed", "context", "pending", "rejected"]), "a killed start's, too"
+
+
 # A crash between two steps
 
 
@@ -136,7 +158,7 @@ async def test_a_reply_that_was_not_attached_stands_nowhere(
     coached = await coach(bundle)
     syncs = failing_syncs(monkeypatch, bundle, lambda count: count == step)
     with pytest.raises(OSError, match="No space"):
-        await DiskBundles(CLOCK, lambda call: None).attach(coached, live(bundle), "live")
+        await DiskBundles(CLOCK, lambda call: call()).attach(coached, live(bundle), "live")
     assert len(syncs) > step
     assert not (bundle / "clip.ai_coach.json").exists()
     assert listed(bundle) == ["clip.coach.json"]
@@ -145,9 +167,8 @@ async def test_a_reply_that_was_not_attached_stands_nowhere(
 async def test_a_reply_that_cannot_be_taken_back_is_shown(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coached = await coach(bundle)
     failing_syncs(monkeypatch, bundle, lambda count: count >= 2)
-    await DiskBundles(CLOCK, lambda call: None).attach(
-        coached, live(bundle), "live"
-    )  # and not, as an error would have it, queued as well
+    # Attached, and not, as an error would have it, queued as well.
+    await DiskBundles(CLOCK, lambda call: call()).attach(coached, live(bundle), "live")
     monkeypatch.undo()
     await coach(bundle)
     assert listed(bundle) == ["clip.coach.json", "clip.ai_coach.json"]

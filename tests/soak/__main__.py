@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave bundles, queue and logs where they are")
     parser.add_argument("--write-docs", action="store_true", help="put plot and figures into docs/")
     options = Options(**{name: value for name, value in vars(parser.parse_args()).items() if name != "write_docs"})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it takes its processes and its disk with it
     report = soak(options)
     if "--write-docs" in sys.argv:
         write_docs(report, ROOT / "docs")

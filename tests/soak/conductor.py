@@ -79,6 +79,8 @@ class Soak:
     began: float = 0.0
     _start: float = 0.0
     _due: dict[str, float] = field(default_factory=dict)
+    _doomed: Event | None = None
+    """How the worker of now will end."""
 
     @property
     def now(self) -> float:
@@ -125,7 +127,7 @@ class Soak:
     def _do(self, event: Event) -> None:
         self.happened.append(Happened(time.time(), event))
         if event.what in ("kill", "term", "term_twice"):
-            self._new_life(event.what)
+            self._doomed = self._doomed or event
         elif event.what == "freeze":
             self._freeze(event.value)
         elif event.what == "kill_service":
@@ -140,7 +142,14 @@ class Soak:
         else:
             self.place.free_disk()
 
+    def _end_of_life(self, life: Life, event: Event) -> None:
+        """End the worker once it has worked for as long as it may."""
+        if event.value < 0 or (life.ready and self.now >= self._due.setdefault("end", self.now + event.value)):
+            self._new_life(event.what)
+
     def _new_life(self, how: str) -> None:
+        self._doomed = None
+        self._due.pop("end", None)
         self.processes.life.end(how)
         self.processes.start_worker(calm=is_calm(self.now, self.seconds))
 
@@ -164,6 +173,8 @@ class Soak:
             self.processes.start_worker(calm=is_calm(self.now, self.seconds))
         elif is_calm(self.now, self.seconds) and not life.calm:
             self._new_life("term")
+        elif self._doomed is not None:
+            self._end_of_life(life, self._doomed)
         if self.now >= self._due.get("sample", 0.0):
             self._due["sample"] = self.now + SAMPLE_S
             self.processes.life.sample()
@@ -172,6 +183,7 @@ class Soak:
 
     def _rest(self) -> None:
         """Everything works again; wait until all is coached, and late replies are applied or over their time."""
+        self._doomed = None
         self.place.free_disk()
         self.place.step_clock(0.0)
         self._switch("on")

@@ -10,9 +10,13 @@ from typing import Final
 from .lives import Life, Sample
 
 RSS_MIB: Final = 16.0
-FILES: Final = 8
-THREADS: Final = 4
-"""How much more the median of the last quarter may be than that of the second one."""
+FILES: Final = 40
+THREADS: Final = 24
+"""How much more the median of the last quarter may be than that of the second one. Open calls and busy disk threads
+come and go with the load (up to 64 and 41); a leak is told from them by `AT_REST`."""
+
+AT_REST: Final = Sample(0, 0, 40, 24)
+"""What a worker may have left of files and threads some seconds after the last take."""
 
 FEWEST: Final = 40
 """Samples below which nothing can be said: about ten seconds."""
@@ -55,6 +59,16 @@ def flat(life: Life, loaded_at: float | None) -> Flat | None:
     )
     seconds = samples[-1].at - samples[0].at
     return Flat(life.number, seconds, _median(samples[quarter : 2 * quarter]), _median(samples[-quarter:]), peak)
+
+
+def not_at_rest(life: Life) -> list[str]:
+    """Return what a worker that has had nothing to do for a while still holds too much of."""
+    last = life.samples[-1]
+    held = {
+        f"{last.files} open files": last.files > AT_REST.files,
+        f"{last.threads} threads": last.threads > AT_REST.threads,
+    }
+    return [f"worker {life.number} still holds {what} at rest" for what, much in held.items() if much]
 
 
 def _median(samples: Sequence[Sample]) -> Sample:

@@ -47,10 +47,13 @@ class Life:
     """`kill`, `term` or `term_twice`."""
     ended: float = 0.0
     samples: list[Sample] = field(default_factory=list)
+    _ready: bool = False
 
     @property
-    def alive(self) -> bool:
-        return not self.ended
+    def ready(self) -> bool:
+        """Whether it has said that its folders are watched."""
+        self._ready = self._ready or b'"event": "ready"' in self.log.read_bytes()
+        return self._ready
 
     def end(self, how: str) -> None:
         """SIGKILL, SIGTERM, or SIGTERM twice; returns when it is dead."""

@@ -61,6 +61,8 @@ class Report:
                 f"{flat.early.threads} → {flat.late.threads} ({flat.peak.threads}) |"
                 for flat in self.flats
             ),
+            f"| worker {soak.lives[-1].number} at rest, at the end | | {soak.lives[-1].samples[-1].rss_mib} | "
+            f"{soak.lives[-1].samples[-1].files} | {soak.lives[-1].samples[-1].threads} |",
             "",
             "![memory, open files and threads over the soak](soak.svg)",
         ]

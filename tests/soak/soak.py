@@ -10,7 +10,7 @@ from pathlib import Path
 from . import tree
 from .accounts import account
 from .conductor import KEY, Soak, free_port, settings_for
-from .flatness import flat
+from .flatness import flat, not_at_rest
 from .lives import Processes
 from .place import Place
 from .plan import plan
@@ -67,6 +67,7 @@ def _judged(run: Soak, watcher: Watcher, options: Options) -> Report:
         *tree.problems(run.place, run.sessions),
         *accounts.violations,
         *(problem for found in flats for problem in found.problems),
+        *not_at_rest(run.lives[-1]),
         *(f"{path.name} holds the key" for path in run.place.logs.iterdir() if KEY.encode() in path.read_bytes()),
     ]
     out_of_order = tree.out_of_order(run.place, run.sessions)

@@ -10,7 +10,7 @@ import pytest
 from sg_coach.jsontext import to_json_bytes
 
 from .accounts import WORDS
-from .flatness import FEWEST, flat
+from .flatness import FEWEST, flat, not_at_rest
 from .lives import Life, Sample
 from .marks import mark_of, marks_in
 from .plan import plan
@@ -77,7 +77,7 @@ def life_with(samples: list[Sample]) -> Life:
 
 def test_growth_is_noticed_and_too_few_samples_say_nothing() -> None:
     steady = [Sample(float(at), 100.0, 20, 10) for at in range(FEWEST)]
-    leaking = [Sample(float(at), 100.0 + at, 20 + at, 10 + at) for at in range(FEWEST)]
+    leaking = [Sample(float(at), 100.0 + at, 20 + 3 * at, 10 + 2 * at) for at in range(FEWEST)]
     assert flat(life_with(steady[:-2]), -1.0) is None
     assert flat(life_with(steady), None) is None
     found = flat(life_with(steady), -1.0)
@@ -86,3 +86,5 @@ def test_growth_is_noticed_and_too_few_samples_say_nothing() -> None:
     grown = flat(life_with(leaking), -1.0)
     assert grown is not None
     assert len(grown.problems) == 3
+    assert not_at_rest(life_with(steady)) == []
+    assert len(not_at_rest(life_with(leaking))) == 2

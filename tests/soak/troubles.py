@@ -15,6 +15,9 @@ HOUR_S: Final = 3600.0
 CLOCK_STEPS: Final = (0.0, 0.0, HOUR_S, -HOUR_S, 20.0, -20.0, -1.7e9)
 """Offsets of the wall clock in seconds; the last one leads into 1972."""
 
+AT_ONCE_SHARE: Final = 0.25
+"""Part of the ends that come wherever the worker is, in the middle of its start too."""
+
 CALM: Final = ((0.25, 0.45), (0.72, 0.96))
 """Parts of the time in which the worker is left alive, so that its memory, files and threads can be seen to be flat."""
 
@@ -24,7 +27,8 @@ FULL: Final = ((0.14, 0.20), (0.60, 0.66))
 
 @dataclass(frozen=True, slots=True, order=True)
 class Event:
-    """One trouble, at seconds from the start. `value`: an offset, a duration."""
+    """One trouble, at seconds from the start. `value`: an offset, a duration; of an end, how long the worker may work
+    before it (seconds from when it is ready; negative: at once, ready or not)."""
 
     at: float
     what: Trouble
@@ -36,7 +40,7 @@ def timetable(seconds: float, seed: int) -> list[Event]:
     rng = random.Random(f"{seed}:troubles")
     pace = min(1.0, seconds / 120)
     events = [
-        *_every(rng, seconds, (3 * max(pace, 0.6), 10 * max(pace, 0.4)), _end_of_life),
+        *_every(rng, seconds, (1.5, 6.0 * max(pace, 0.5)), _end_of_life),
         *_every(rng, seconds, (10 * pace, 30 * pace), _service),
         *_every(rng, seconds, (8 * pace, 20 * pace), _clock),
         *_every(rng, seconds, (30 * pace, 60 * pace), _freeze),
@@ -67,7 +71,8 @@ def _end_of_life(rng: random.Random, at: float, seconds: float) -> list[Event]:
     if is_calm(at, seconds):
         return []
     kinds: tuple[Trouble, ...] = ("kill", "term", "term_twice")
-    return [Event(at, rng.choices(kinds, (5, 4, 1))[0])]
+    works = -1.0 if rng.random() < AT_ONCE_SHARE else rng.uniform(0.0, 8.0 * min(1.0, seconds / 60))
+    return [Event(at, rng.choices(kinds, (5, 4, 1))[0], works)]
 
 
 def _service(rng: random.Random, at: float, _seconds: float) -> list[Event]:
