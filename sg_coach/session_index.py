@@ -30,10 +30,10 @@ def append_entries(day: Path, entries: Sequence[dict[str, Any]], *, again: bool 
     may be there already, after a try that failed; those of a take (clip id and digest) that has its entry are left out.
     Raises OSError, LockTimeout.
     """
-    append_waiting(day, lambda: entries)
+    append_waiting(day, lambda: entries, again=again)
 
 
-def append_waiting(day: Path, waiting: Callable[[], Sequence[dict[str, Any]]]) -> None:
+def append_waiting(day: Path, waiting: Callable[[], Sequence[dict[str, Any]]], *, again: bool = False) -> None:
     """`append_entries` of what waits at the moment when the lock is held: whoever came meanwhile goes along."""
     with Folder.open(day) as folder, folder.lock():
         entries = waiting()
