@@ -1,7 +1,8 @@
 """What the service manager hears: a real datagram socket, the real worker."""
 
-from __future__ import contextlib
+from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
