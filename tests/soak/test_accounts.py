@@ -117,7 +117,7 @@ def test_a_clean_end_excuses_nothing_within_the_grace_period(
 
 
 def test_a_reply_that_was_still_being_read_at_the_end_is_told_by_its_call(evening: Evening) -> None:
-    evening.sent = evening.ended - 0.5
+    evening.called, evening.sent = evening.ended - 1.5, evening.ended - 0.5
     assert evening.accounts().ended == {"violation": 1}
     evening.said("ai_call", at=evening.ended - 5, outcome="cancelled")
     assert evening.accounts().ended == {"violation": 1}
