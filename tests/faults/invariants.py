@@ -267,7 +267,7 @@ def i8_nothing_acknowledged_is_lost(before: Before, tree: Tree, said: Said) -> I
         if (entry := _ENTRY.fullmatch(path)) and tip(node).startswith("Stay"):
             acknowledged.add(entry[2])
     for clip in sorted(acknowledged):
-        if clip not in expired and not any(words == f"Stay with the click, {clip}." for words in there):
+        if clip not in expired and not any(words.startswith(f"Stay with the click, {clip}.") for words in there):
             yield f"I8 the reply of {clip} is lost without a log line"
     for event in said:
         if event["event"] == "reply_applied" and not _was_applied(tree, str(event["clip"])):
@@ -348,7 +348,10 @@ def _expired(said: Said) -> set[str]:
 
 
 def _was_applied(tree: Tree, clip: str) -> bool:
-    return any(path.startswith("queue/applied/") and tip(node).endswith(f" {clip}.") for path, node in tree.items())
+    return any(
+        path.startswith("queue/applied/") and tip(node).startswith(f"Stay with the click, {clip}.")
+        for path, node in tree.items()
+    )
 
 
 def _digest(data: bytes) -> str:
