@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,6 +49,14 @@ def heard(manager: socket.socket) -> bytes:
     return manager.recv(4096)
 
 
+def hear_the_rest(manager: socket.socket) -> None:
+    """Take what has been said until now; from here on nobody waits for more."""
+    manager.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard(manager)
+
+
 def test_ready_comes_once_the_folders_are_watched_and_stopping_at_the_end(
     manager: socket.socket, start: Callable[..., subprocess.Popen[str]], cli: Cli
 ) -> None:
@@ -80,10 +89,7 @@ def test_signs_of_life_come_twice_in_the_watchdogs_time_and_not_from_a_frozen_lo
     assert time.monotonic() - begin > 10 * 0.2 * 0.8  # no more often than asked for
     worker.send_signal(signal.SIGSTOP)
     time.sleep(0.1)
-    manager.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            heard(manager)
+    hear_the_rest(manager)
     time.sleep(0.5)
     with pytest.raises(BlockingIOError):
         heard(manager)
@@ -98,10 +104,7 @@ async def test_a_loop_that_is_busy_gives_no_sign_of_life(manager: socket.socket)
     async with anyio.create_task_group() as group:
         group.start_soon(ServiceManager(manager.getsockname(), 100_000).stay_alive)
         await anyio.sleep(0.12)
-        manager.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            while True:
-                heard(manager)
+        hear_the_rest(manager)
         time.sleep(0.3)  # what a blocked event loop does
         with pytest.raises(BlockingIOError):
             heard(manager)
