@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: help setup demo test lint bench soak cbsp21 dist release release-dry-run lock docs clean
+.PHONY: help setup demo test lint faults bench soak cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -41,6 +41,9 @@ lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secr
 test: lint       ## everything; green (the page in a real browser, if there is one or root may install it)
 	@sh scripts/browser.sh
 	$(BIN)/pytest
+
+faults: $(STAMP) ## every crash, disk error and power cut at every system call: a table, exit 1 at a broken promise
+	$(BIN)/python -m tests.faults
 
 bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
 	$(BIN)/python -m benchmarks

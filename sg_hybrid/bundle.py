@@ -26,6 +26,7 @@ from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.models import CoachingDeterministic, SessionRecord, session_from
 from sg_coach.progression import coaching_bytes
 from sg_coach.timestamps import utc_text
+from sg_coach.untrusted import shown
 
 from .errors import BundleRefused, StaleTake
 from .fs import run_blocking
@@ -50,6 +51,9 @@ from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refus
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest manifest, tags or coaching file that is read, in bytes."""
+
+MAX_MESSAGE: Final = 2000
+"""Longest message in `clip.error.json`, in characters; what cannot be printed, or is not UTF-8, is escaped."""
 
 HINT_THREADS: Final = 32
 """So many clips may wait for a slow disk before one of them delays another's hint."""
@@ -192,7 +196,8 @@ class DiskBundles:
 
     def _refuse(self, folder: Folder, error: CoachError) -> None:
         """Leave `clip.error.json`; the input stays untouched. The same error again writes nothing."""
-        document = {"error_code": "VALIDATION_ERROR", "message": str(error), "clip_id": folder.path.name}
+        message, name = shown(str(error), MAX_MESSAGE), shown(folder.path.name)
+        document = {"error_code": "VALIDATION_ERROR", "message": message, "clip_id": name}
         found = _document_or_none(folder, ERROR_FILE)
         if found is None or any(found.get(key) != value for key, value in document.items()):
             document["created_at_utc"] = utc_text(self._clock.now())

@@ -125,8 +125,8 @@ class DiskIntake:
         return self._inbox.idle and self._answer(Path(bundle))
 
     def answered(self, bundle: str) -> None:
-        """Remember a take that was answered at once."""
-        if take := self._walk.take(bundle):
+        """Remember a take that was answered at once; one whose answer failed is to come again."""
+        if bundle not in self._again and (take := self._walk.take(bundle)):
             self._known.note(take)
 
     def folders(self, paths: Iterable[str]) -> None:

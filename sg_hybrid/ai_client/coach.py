@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import anyio
-import anyio.to_thread
 import structlog
 import tenacity
 
@@ -36,6 +37,7 @@ Spent = Callable[[str, Usage], None]
 MAX_ATTEMPTS: Final = 3
 _BACKOFF: Final = tenacity.wait_exponential(multiplier=0.5, max=4.0) + tenacity.wait_random(0, 0.5)
 _WARM_UP_S: Final = 5.0
+_LOOK_S: Final = 0.01
 
 
 class Api(Protocol):
@@ -182,13 +184,29 @@ async def create_coach(
     No network. `transport` stands in for the real one in tests. Raises ConfigError if a package is not installed.
     """
     try:
-        api = await anyio.to_thread.run_sync(_load, config, transport)
+        api = await _loaded(config, transport)
     except ModuleNotFoundError as error:
         raise ConfigError(f"the AI side needs {error.name}: pip install 'sg-hybrid[ai]'") from error
     logger = log or structlog.get_logger(__name__).info
     coach = RemoteCoach(api, config, logger, limits or BreakerLimits(), spent)
     await coach.rehearse()
     return coach
+
+
+async def _loaded(config: AiConfig, transport: httpx2.AsyncBaseTransport | None) -> Api:
+    """Load in a thread that nobody has to wait for: the end of a process that comes meanwhile is not held up."""
+    made: Future[Api] = Future()
+
+    def load() -> None:
+        try:
+            made.set_result(_load(config, transport))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+            made.set_exception(error)
+
+    threading.Thread(target=load, name="AI client loader", daemon=True).start()
+    while not made.done():  # noqa: ASYNC110 - an event loop that may be gone by then cannot be told
+        await anyio.sleep(_LOOK_S)
+    return made.result()
 
 
 def _load(config: AiConfig, transport: httpx2.AsyncBaseTransport | None) -> Api:

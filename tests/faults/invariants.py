@@ -1,5 +1,8 @@
-"""What must hold, each under its number in docs/reliability.md. Looks at files as any reader would: json, hashes, names,
-the published schemas; none of the worker's own reading code is trusted here."""
+"""What must hold, each under its number in docs/reliability.md.
+
+Looks at files as any reader would (json, hashes, names, the published schemas): none of the worker's own reading code
+is trusted here.
+"""
 
 from __future__ import annotations
 
@@ -209,9 +212,9 @@ def i7_nothing_of_others_is_lost(before: Before, tree: Tree) -> Iterator[str]:
 
 def i10_only_of_this_session(before: Before, tree: Tree) -> Iterator[str]:
     for path, node in tree.items():
-        if path.endswith("/clip.ai_coach.queued.json") and isinstance(document := _json(node), dict):
-            if document["clip_id"] in before.scenario.never_shown:
-                yield f"I10/I11 {path} holds a reply of another session or one that is over its time"
+        document = _json(node) if path.endswith("/clip.ai_coach.queued.json") else None
+        if isinstance(document, dict) and document["clip_id"] in before.scenario.never_shown:
+            yield f"I10/I11 {path} holds a reply of another session or one that is over its time"
 
 
 def i13_no_pattern_matches_a_temporary(tree: Tree) -> Iterator[str]:
@@ -264,7 +267,7 @@ def i8_nothing_acknowledged_is_lost(before: Before, tree: Tree, said: Said) -> I
         if (entry := _ENTRY.fullmatch(path)) and tip(node).startswith("Stay"):
             acknowledged.add(entry[2])
     for clip in sorted(acknowledged):
-        if clip not in expired and not any(words == f"Stay with the click, {clip}." for words in there):
+        if clip not in expired and not any(words.startswith(f"Stay with the click, {clip}.") for words in there):
             yield f"I8 the reply of {clip} is lost without a log line"
     for event in said:
         if event["event"] == "reply_applied" and not _was_applied(tree, str(event["clip"])):
@@ -330,7 +333,8 @@ def _comparable(node: Node | None) -> Any:
 
 def _entries(node: Node | None) -> list[Any]:
     document = _json(node) or {}
-    return [_without(entry, "timestamp") for entry in document.get("entries", ())]
+    entries = [_without(entry, "timestamp") for entry in document.get("entries", ())]
+    return sorted(entries, key=lambda entry: str(entry.get("clip_id")))
 
 
 def _same(one: Tree, other: Tree, path: str) -> bool:
@@ -344,7 +348,10 @@ def _expired(said: Said) -> set[str]:
 
 
 def _was_applied(tree: Tree, clip: str) -> bool:
-    return any(path.startswith("queue/applied/") and tip(node).endswith(f" {clip}.") for path, node in tree.items())
+    return any(
+        path.startswith("queue/applied/") and tip(node).startswith(f"Stay with the click, {clip}.")
+        for path, node in tree.items()
+    )
 
 
 def _digest(data: bytes) -> str:

@@ -74,7 +74,10 @@ class Plan:
 
 
 def run(plan: Plan, told: Callable[[Row], None] = lambda _row: None) -> list[Row]:
-    """Carry a plan out; `told` hears of each finished part. Raises trial.Wrong if a scenario is wrong without faults."""
+    """Carry a plan out; `told` hears of each finished part.
+
+    Raises trial.Wrong if a scenario is wrong without faults.
+    """
     rows: dict[tuple[str, str], Row] = {}
     gc.freeze()  # so that collections in the many children copy nothing
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as pool:
@@ -92,11 +95,12 @@ def _submit(pool: ProcessPoolExecutor, plan: Plan) -> Iterator[Future[Row]]:
     parts: list[Future[Row]] = []
     for name, mode in whole:
         parts.append(pool.submit(_whole, surveys[name].result(), mode, plan))
+    striking = [mode for mode in plan.modes if mode in STRIKES or mode in LASTING]
     for name in plan.scenarios:
         survey = surveys[name].result()
-        for mode in (mode for mode in plan.modes if mode in STRIKES or mode in LASTING):
-            for chunk in _chunks(points_of(survey, mode), plan):
-                parts.append(pool.submit(_strike, survey, mode, chunk))
+        for strike in striking:
+            for chunk in _chunks(points_of(survey, strike), plan):
+                parts.append(pool.submit(_strike, survey, strike, chunk))
     return iter(parts)
 
 

@@ -49,9 +49,11 @@ class Scenario:
     """How much later the restart is, in seconds of the stage's clock."""
 
 
-def waiting(stage: Stage, clip: str, queued_at: datetime = EPOCH, *, session_id: str = "") -> AiAddendum:
-    """A late reply of an earlier take that waits."""
-    reply = queued(clip, queued_at, coaching_tip=tip_of(clip))
+def waiting(
+    stage: Stage, clip: str, queued_at: datetime = EPOCH, *, session_id: str = "", more: str = ""
+) -> AiAddendum:
+    """A late reply of an earlier take that waits; `more` are words that tell it from another of the same clip."""
+    reply = queued(clip, queued_at, coaching_tip=tip_of(clip) + more)
     put_file(stage.queue, reply, context(clip, **({"session_id": session_id} if session_id else {})))
     (stage.queue / "pending").chmod(0o700)
     (stage.queue / "context").chmod(0o700)
@@ -151,7 +153,7 @@ async def _new_take(stage: Stage) -> None:
 
 def _waits_already(stage: Stage) -> None:
     stage.take("a")
-    waiting(stage, "a", EPOCH - timedelta(seconds=60))
+    waiting(stage, "a", EPOCH - timedelta(seconds=60), more=" It was the first.")
 
 
 # Time, switch, bad entries
@@ -239,8 +241,8 @@ async def _only_start(stage: Stage) -> None:
 
 def _crashed(stage: Stage) -> None:
     """Every state that a crash may leave, at once."""
-    _two_takes(stage)
-    stage.take("c", timing_p95_error_ms=12.0)
+    for clip in ("a", "b", "c"):
+        stage.take(clip, session_id=f"{ord(clip):04d}8400-e29b-41d4-a716-446655440000")
     lived(stage, _coach_everything)
     claimed(stage, "shown", "a", shown=True)
     claimed(stage, "unshown", "b")
@@ -286,20 +288,22 @@ async def _end_with_open_calls(stage: Stage) -> None:
 
 def _bad_take(stage: Stage) -> None:
     stage.take("b")
-    stage.generated("a")
-    write(stage.bundle("a") / "session.json", b'{"bpm": "fast"')
-    stage.coming("a")
+    stage.generated("c")
+    write(stage.bundle("c") / "session.json", b'{"bpm": "fast"')
+    stage.coming("c")
 
 
 async def _refuse_then_coach(stage: Stage) -> None:
     async with stage.worker(ai_enabled=False) as worker:
-        await stage.coach(worker, "a", "b")
-        stage.arrive("a")
-        await stage.coach(worker, "a")
+        await stage.coach(worker, "c", "b")
+        stage.arrive("c")
+        await stage.coach(worker, "c")
 
 
 def _broken_index(stage: Stage) -> None:
-    _two_takes(stage)
+    """Of two sessions: which of their takes comes first is nothing to either."""
+    stage.take("a")
+    stage.take("b", session_id=OTHER_SESSION)
     write(stage.root / "2026-02-04" / "session.index.json", b'{"entries": [')
 
 

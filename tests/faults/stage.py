@@ -1,6 +1,6 @@
-"""Where a scenario plays: real folders, the real worker from `compose`, an AI that follows a script, a clock that stands.
+"""Where a scenario plays: real folders, the real worker from `compose`, a scripted AI, a clock that stands.
 
-Everything a reader could find is under `box` (bundles and queue), so that two runs leave the same bytes. What the
+Everything that a reader could find is under `box` (bundles and queue), so that two runs leave the same bytes. What the
 worker said (its log events) goes to `journal` beside it: that is what it can be held to.
 """
 
@@ -20,6 +20,7 @@ import inotify_simple  # noqa: F401 - the same
 import structlog
 
 from sg_coach.errors import CoachError
+from sg_coach.files import Folder
 from sg_hybrid import compose, cycle, inotify_watch  # noqa: F401 - the same
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import AiUnreachable
@@ -33,6 +34,9 @@ DAY: Final = "2026-02-04"
 GRACE_S: Final = 0.3
 STARTING: Final = "starting"
 """Said by the stage before each start; `ready` says that it went well."""
+
+ENDING: Final = "ending"
+"""Said by the stage when a scenario lets its worker go."""
 
 _TRIES: Final = 2
 _log = structlog.get_logger(__name__)
@@ -136,7 +140,9 @@ class Stage:
         for _ in range(_TRIES):
             with suppress(OSError):
                 os.rename(self.incoming / clip, self.bundle(clip) / "session.json")
-                return
+                break
+        with suppress(OSError), Folder.open(self.bundle(clip)) as folder:
+            folder.sync()
 
     # Running
 
@@ -157,7 +163,7 @@ class Stage:
         errors = os.open(self.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(errors, 2)
         compose._limits = _limits
-        cycle.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc]
+        cycle.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc, assignment]
         descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         structlog.configure(processors=[_journal_to(descriptor)], cache_logger_on_first_use=False)
 
@@ -179,6 +185,7 @@ class Stage:
 
             group.start_soon(leave_when_asked)
             yield worker
+            _log.info(ENDING)
             worker.stop() if script and "stop" in script.values() else group.cancel_scope.cancel()
 
     async def coach(self, worker: HybridWorker, *clips: str) -> None:
@@ -204,7 +211,7 @@ class Stage:
 
 
 def _has_open_end(worker: HybridWorker, clip: str) -> bool:
-    ai = worker._coach
+    ai: object = worker._coach
     return isinstance(ai, ScriptedAi) and ai.script.get(clip) in ("never", "stop")
 
 
@@ -218,7 +225,7 @@ async def recover(stage: Stage) -> None:
 def record(clip: str, **changes: Any) -> bytes:
     """The facts of a take; each clip has others."""
     bpm = 100.0 + sum(clip.encode()) % 50
-    return session(session_id=SESSION_ID, bpm=bpm, **changes).model_dump_json().encode()
+    return session(**{"session_id": SESSION_ID, "bpm": bpm, **changes}).model_dump_json().encode()
 
 
 def generator_manifest(clip: str, tags: bytes) -> bytes:

@@ -17,7 +17,7 @@ from .injector.engine import Fault, Point, Run
 from .injector.syscalls import CLOSES, READ_SIDE, SYNCS, WRITING, applies
 from .invariants import Before
 from .scenarios import Scenario
-from .stage import GRACE_S, STARTING, Stage, recover
+from .stage import ENDING, GRACE_S, STARTING, Stage, recover
 
 TIMEOUT_S: Final = 20.0
 END_S: Final = GRACE_S + 2.0
@@ -38,9 +38,7 @@ class Survey:
     def points(self, kind: str) -> list[Point]:
         """Where a fault of this kind may strike."""
         points = self.reads if kind in READ_SIDE else self.writes
-        return [
-            point for point in points if applies(kind, point.call) and not (point.call in CLOSES and _is_errno(kind))
-        ]
+        return [point for point in points if applies(kind, point.call)]
 
 
 def _is_errno(kind: str) -> bool:
@@ -175,15 +173,15 @@ def _of_the_run(before: Before, stage: Stage, run: Run, fault: Fault) -> Iterato
     if run.hung:
         yield f"{'I16' if fault.kind == 'TERM' else 'I15'} hangs"
         return
-    starts = [str(event["event"]) for event in stage.said() if event["event"] in (STARTING, "ready")]
+    starts = [str(event["event"]) for event in stage.said() if event["event"] in (STARTING, "ready", ENDING)]
     ready = starts[-1:] == ["ready"]
     if fault.kind == "TERM":
         if run.after_s > END_S:
             yield f"I16 ended {run.after_s:.1f} s after SIGTERM"
-        if run.exit not in ((0,) if ready else (0, -15)):
+        if run.exit not in ((0,) if ready else (0, -15)):  # -15: before signals are handled, and at the very end
             yield f"I16 SIGTERM: ended with {run.exit}"
     if _is_errno(fault.kind):
-        if run.exit < 0 or (run.exit and ready):
+        if run.exit < 0 or (run.exit and (ready or starts[-1:] == [ENDING])):
             yield f"I15 {fault.kind} ended a worker that ran, with {run.exit}"
         if run.exit == 0 and not fault.lasting:
             yield from (

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from sg_coach.coach_policy import evaluate_session
@@ -17,6 +19,7 @@ from sg_coach.progression import Standing, apply_progression_policy
 from sg_coach.session_index import append_entries, read_entries
 from sg_hybrid.bundle import DiskBundles
 from sg_hybrid.history import ScoreHistory
+from sg_hybrid.intake import DiskIntake
 from sg_hybrid.models import AiAddendum, Coached, Take
 from sg_hybrid.queue_folders import make_queue
 from sg_hybrid.settings import Settings
@@ -258,3 +261,24 @@ def test_a_switch_that_cannot_be_read_now_counts_as_off_until_it_can(
     states = [gate.state() for _ in range(3)]
     assert [state.enabled for state in states] == [False, False, True]
     assert "cannot be read now" in states[0].why
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes are answered where they are noticed on Linux only")
+async def test_a_take_that_failed_where_it_was_noticed_comes_again(bundle: Path) -> None:
+    (bundle / "session.json").unlink()
+    intake = DiskIntake((bundle.parent.parent,), rescan_interval_s=0.05)
+    failed: list[Path] = []
+
+    def fail(noticed: Path) -> bool:
+        intake.forget(noticed)  # as a cycle does that meets a refusing disk
+        failed.append(noticed)
+        return True
+
+    intake.answer_at_once(fail)
+    async with intake.watch() as batches:
+        (bundle.parent.parent / "part").write_text(session().model_dump_json())
+        (bundle.parent.parent / "part").rename(bundle / "session.json")
+        with anyio.fail_after(10):
+            batch = await anext(batches)
+    assert failed == [bundle]
+    assert list(batch) == [bundle]

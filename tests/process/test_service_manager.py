@@ -49,8 +49,9 @@ def heard(manager: socket.socket) -> bytes:
     return manager.recv(4096)
 
 
-def drain(manager: socket.socket) -> None:
-    """Hear all that was said so far."""
+def hear_the_rest(manager: socket.socket) -> None:
+    """Take what has been said until now; from here on nobody waits for more."""
+    manager.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         while True:
             heard(manager)
@@ -88,8 +89,7 @@ def test_signs_of_life_come_twice_in_the_watchdogs_time_and_not_from_a_frozen_lo
     assert time.monotonic() - begin > 10 * 0.2 * 0.8  # no more often than asked for
     worker.send_signal(signal.SIGSTOP)
     time.sleep(0.1)
-    manager.setblocking(False)
-    drain(manager)
+    hear_the_rest(manager)
     time.sleep(0.5)
     with pytest.raises(BlockingIOError):
         heard(manager)
@@ -104,8 +104,7 @@ async def test_a_loop_that_is_busy_gives_no_sign_of_life(manager: socket.socket)
     async with anyio.create_task_group() as group:
         group.start_soon(ServiceManager(manager.getsockname(), 100_000).stay_alive)
         await anyio.sleep(0.12)
-        manager.setblocking(False)
-        drain(manager)
+        hear_the_rest(manager)
         time.sleep(0.3)  # what a blocked event loop does
         with pytest.raises(BlockingIOError):
             heard(manager)

@@ -37,7 +37,7 @@ WORDS: Final = {
     "pending": "pending at the end",
     "killed": "complete within a second before its worker was killed: never acknowledged",
     "dead": "complete after its worker was gone",
-    "grace": "complete after the grace period of its worker's end",
+    "grace": "not read to its end when the grace period of its worker's end was over",
     "window": "complete when the late window was over",
     "disk": "refused by the full disk until its worker ended",
 }
@@ -76,6 +76,8 @@ class _Log:
     expired: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     failed: dict[tuple[int, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     not_kept: set[tuple[int, str]] = field(default_factory=set)
+    cancelled: set[tuple[int, str]] = field(default_factory=set)
+    """Calls that were still being read when their worker ended."""
     applied: list[tuple[float, str]] = field(default_factory=list)
 
 
@@ -172,7 +174,8 @@ def _unacknowledged(reply: Reply, log: _Log, lives: Sequence[Life], result: Acco
         result.tightest_s = max(result.tightest_s, before_end)
         return "killed" if before_end >= 0 else "dead"
     stopped = life.hurried or life.asked + GRACE_S
-    if life.how != "kill" and reply.sent > stopped - SLACK_S:
+    cut_short = (life.number, reply.clip_id) in log.cancelled
+    if life.how != "kill" and (cut_short or reply.sent > stopped - SLACK_S):
         return "dead" if reply.sent > life.ended else "grace"
     if reply.sent - reply.called > WINDOW_S - SLACK_S or "timeout" in log.failed[life.number, reply.clip_id]:
         return "window"
@@ -210,6 +213,8 @@ def _note(log: _Log, life: Life, line: dict[str, Any], result: Accounts) -> None
         result.loaded[life.number] = _moment(line)
     elif event == "ai_failed":
         log.failed[life.number, clip].append(line["kind"])
+    elif event == "ai_call" and line["outcome"] == "cancelled" and life.asked and _moment(line) >= life.asked:
+        log.cancelled.add((life.number, clip))
     elif event == "late_reply_not_kept":
         log.not_kept.add((life.number, clip))
     elif event == "reply_applied":

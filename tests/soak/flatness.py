@@ -15,8 +15,9 @@ THREADS: Final = 24
 """How much more the median of the last quarter may be than that of the second one. Open calls and busy disk threads
 come and go with the load (up to 64 and 41); a leak is told from them by `AT_REST`."""
 
-AT_REST: Final = Sample(0, 0, 40, 24)
-"""What a worker may have left of files and threads some seconds after the last take."""
+AT_REST: Final = Sample(0, 0, 90, 48)
+"""What a worker may have left of files and threads some seconds after the last take: about 20 files, up to 64
+connections, which are kept for 240 s, and 41 disk threads, which go when others are asked for."""
 
 FEWEST: Final = 40
 """Samples below which nothing can be said: about ten seconds."""

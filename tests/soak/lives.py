@@ -80,6 +80,8 @@ class Life:
         expected = {-signal.SIGKILL} if self.how == "kill" else {0}
         if not self.log.stat().st_size:  # Python was still loading the program: nothing was begun
             expected.add(-signal.SIGTERM)
+        if self.how == "term_twice":  # the second one may come when everything is done and nobody listens any more
+            expected.add(-signal.SIGTERM)
         return None if code in expected else f"worker {self.number} ({self.how}) ended with code {code}"
 
     def sample(self) -> None:

@@ -30,6 +30,7 @@ class Report:
     violations: Sequence[str]
     looks: int
     out_of_order: int
+    without_entry: int
     command: str
 
     def markdown(self) -> str:
@@ -46,7 +47,8 @@ class Report:
             f"{ends['term_twice']} SIGTERM twice), {soak.processes.generation} services, {done['clock']} clock steps, "
             f"{done['freeze']} times frozen, {done['switch_off']} times switched off, disk {full}. "
             f"{self.looks:,} looks at single instants. {self.out_of_order} takes were admitted out of playing order "
-            "(allowed: the order is that of arrival).",
+            f"(allowed: the order is that of arrival), {self.without_entry} have no entry in the session index (killed "
+            "before it was written, and replaced by a new take before the next start).",
             "",
             f"| the {sum(accounts.ended.values()):,} valid replies that were sent to the last byte | |",
             "|---|---|",

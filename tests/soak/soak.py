@@ -71,4 +71,5 @@ def _judged(run: Soak, watcher: Watcher, options: Options) -> Report:
         *(f"{path.name} holds the key" for path in run.place.logs.iterdir() if KEY.encode() in path.read_bytes()),
     ]
     out_of_order = tree.out_of_order(run.place, run.sessions)
-    return Report(run, accounts, flats, violations, watcher.looks, out_of_order, options.command)
+    without = tree.without_entry(run.place, run.sessions)
+    return Report(run, accounts, flats, violations, watcher.looks, out_of_order, without, options.command)

@@ -116,6 +116,15 @@ def test_a_clean_end_excuses_nothing_within_the_grace_period(
     assert evening.accounts().ended == {end: 1}
 
 
+def test_a_reply_that_was_still_being_read_at_the_end_is_told_by_its_call(evening: Evening) -> None:
+    evening.called, evening.sent = evening.ended - 1.5, evening.ended - 0.5
+    assert evening.accounts().ended == {"violation": 1}
+    evening.said("ai_call", at=evening.ended - 5, outcome="cancelled")
+    assert evening.accounts().ended == {"violation": 1}
+    evening.said("ai_call", at=evening.ended + 1, outcome="cancelled")
+    assert evening.accounts().ended == {"grace": 1}
+
+
 def test_a_call_that_was_given_up_has_to_be_that_long(evening: Evening) -> None:
     evening.sent = evening.called + WINDOW_S
     assert evening.accounts().ended == {"window": 1}

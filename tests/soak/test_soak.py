@@ -77,7 +77,7 @@ def life_with(samples: list[Sample]) -> Life:
 
 def test_growth_is_noticed_and_too_few_samples_say_nothing() -> None:
     steady = [Sample(float(at), 100.0, 20, 10) for at in range(FEWEST)]
-    leaking = [Sample(float(at), 100.0 + at, 20 + 3 * at, 10 + 2 * at) for at in range(FEWEST)]
+    leaking = [Sample(float(at), 100.0 + at, 20 + 4 * at, 10 + 3 * at) for at in range(FEWEST)]
     assert flat(life_with(steady[:-2]), -1.0) is None
     assert flat(life_with(steady), None) is None
     found = flat(life_with(steady), -1.0)

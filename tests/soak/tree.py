@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,30 @@ def _entries(place: Place) -> list[dict[str, Any]]:
 
 
 def _index_problems(entries: list[dict[str, Any]], sessions: list[list[Planned]]) -> Iterator[str]:
-    """Every take has one entry, and no other has one."""
+    """Every take has one entry (one that was replaced at most one), and no other has one."""
     planned = {sha256_bytes(take.data): take for takes in sessions for take in takes}
     listed = Counter(str(entry["input_sha256"]) for entry in entries)
+    gone = _replaced(sessions)
     for take_id, take in planned.items():
-        if listed[take_id] != 1:
+        if listed[take_id] != 1 and not (listed[take_id] == 0 and take.number in gone):
             yield f"{take.folder} (take {take.number}): {listed[take_id]} entries in the session index"
     yield from (f"the session index lists {unknown}, which was never played" for unknown in set(listed) - set(planned))
+
+
+def _replaced(sessions: list[list[Planned]]) -> set[int]:
+    """Return the takes that a retake replaced.
+
+    A crash between a take's coaching and its entry is made good at the next start, from the take. One that was
+    replaced before then cannot be read any more.
+    """
+    return {before.number for takes in sessions for before, take in pairwise(takes) if take.retake}
+
+
+def without_entry(place: Place, sessions: list[list[Planned]]) -> int:
+    """Return how many takes that were replaced have no entry in the index."""
+    listed = {str(entry["input_sha256"]) for entry in _entries(place)}
+    gone = _replaced(sessions)
+    return sum(take.number in gone and sha256_bytes(take.data) not in listed for takes in sessions for take in takes)
 
 
 def _averages(entries: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -83,7 +83,7 @@ WRITE_FLAGS: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _ROOM: Final = {*OPENS, *CONTENTS, *SYNCS, *NAMES}
 APPLIES: Final[dict[str, set[str]]] = {
     "ENOSPC": _ROOM,
-    "EIO": {*ALL} - {"flock"},
+    "EIO": {*ALL} - {"flock", *CLOSES},  # the kernel lets go of a descriptor even if it reports an error
     "EACCES": {*OPENS, *NAMES, *REMOVALS, "truncate", "chmod", "fchmodat", "utimensat"},
     "EMFILE": {*OPENS},
     "ENOLCK": {"flock"},

@@ -1,0 +1,44 @@
+"""A spread of the points that `make faults` tries all of: in every mode, over all scenarios."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .injector.seccomp import why_not
+from .runner import MODES
+from .scenarios import SCENARIOS
+
+EVERY = 50
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected here")
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("faults") / "result.json"
+    command = [sys.executable, "-m", "tests.faults", "--every", str(EVERY), "--json", str(out)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert out.exists(), done.stderr
+    found: dict[str, Any] = json.loads(out.read_bytes())
+    assert done.returncode == bool(found["violations"])
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mode", MODES)
+def test_no_invariant_is_broken(result: dict[str, Any], mode: str) -> None:
+    rows = [row for row in result["rows"] if row["mode"] == mode]
+    assert sum(row["reached"] for row in rows) > 0
+    assert [violation for row in rows for violation in row["violations"]] == []
+
+
+def test_each_scenario_is_tried(result: dict[str, Any]) -> None:
+    assert {row["scenario"] for row in result["rows"] if row["points"]} == set(SCENARIOS)
