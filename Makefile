@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: help setup demo test lint bench cbsp21 dist release release-dry-run lock docs clean
+.PHONY: help setup demo serve test lint bench cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -27,6 +27,9 @@ $(BENCH): $(STAMP) requirements/bench.txt
 
 demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
 	@$(BIN)/sg-hybrid demo
+
+serve: $(STAMP)  ## the practice page, with worker and simulated AI behind it, until Ctrl-C
+	@$(BIN)/sg-hybrid demo --serve
 
 lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, the workflows
 	$(BIN)/ruff check .
