@@ -63,7 +63,7 @@ def test_what_is_played_on_an_instrument_is_the_take_when_the_clip_ends(practice
 def test_stop_hands_over_what_was_played_so_far(practice: Practice, world: World) -> None:
     clip = practice.make("Dm7", tempo=200, bars=16)
     plug_in(practice)
-    start(practice, world, clip, [(0.0, 62, 0.2), (0.3, 65, 0.1)])
+    start(practice, world, clip, [(-0.6, 50, 0.1), (0.0, 62, 0.2), (0.3, 65, 0.1)])
     expect(practice.page.get_by_text("2 notes heard")).to_be_visible()
     with practice.page.expect_request(f"**/clips/{clip}/take") as request:
         practice.stop_button.click()
