@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.conftest import FIXTURES
 
-from .practice import Practice
+from .practice import Practice, Visit
 from .takes import played
 from .world import World
 
@@ -99,7 +99,8 @@ def test_an_instrument_that_the_browser_refuses_is_said(practice: Practice) -> N
     expect(practice.page.get_by_role("alert").filter(has_text="did not allow MIDI")).to_be_visible()
 
 
-def test_without_web_midi_the_page_offers_the_file_alone(practice: Practice) -> None:
+def test_without_web_midi_the_page_offers_the_file_alone(visit: Visit, world: World) -> None:
+    practice = visit(world)
     practice.page.add_init_script("delete Navigator.prototype.requestMIDIAccess")
     practice.page.reload()
     expect(practice.page.get_by_text("This browser cannot hear MIDI instruments.")).to_be_visible()
