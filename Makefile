@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
-.PHONY: help setup demo test lint faults bench soak cbsp21 dist release release-dry-run lock docs clean
+.PHONY: help setup demo serve test lint faults bench soak cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -28,6 +28,9 @@ $(BENCH): $(STAMP) requirements/bench.txt
 demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
 	@$(BIN)/sg-hybrid demo
 
+serve: $(STAMP)  ## the practice page, with worker and simulated AI behind it, until Ctrl-C
+	@$(BIN)/sg-hybrid demo --serve
+
 lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secrets, the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +43,7 @@ lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secr
 
 test: lint       ## everything; green (the page in a real browser, if there is one or root may install it)
 	@sh scripts/browser.sh
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 faults: $(STAMP) ## every crash, disk error and power cut at every system call: a table, exit 1 at a broken promise
 	$(BIN)/python -m tests.faults

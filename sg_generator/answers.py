@@ -122,7 +122,7 @@ class Envelope(Value):
     schema_version: Literal["v1"] = "v1"
     source: Literal["deterministic", "hybrid"]
     deterministic: CoachingDeterministic
-    ai: dict[str, Any] | None = Field(None, description="coaching_ai_addendum_v1")
+    ai: dict[str, Any] | None = Field(default=None, description="coaching_ai_addendum_v1")
     ai_request_status: Literal["not_requested", "success", "timeout", "error", "disabled"] | None = None
     total_latency_ms: int | None = None
 
@@ -137,7 +137,7 @@ class Coaching(Ok):
     state: CoachingState
     envelope: Envelope | None = None
     origin: Literal["live", "prepared"] | None = None
-    queued: dict[str, Any] | None = Field(None, description="coaching_ai_addendum_v1 of an earlier take")
+    queued: dict[str, Any] | None = Field(default=None, description="coaching_ai_addendum_v1 of an earlier take")
     error: dict[str, Any] | None = None
     take: TakeFacts | None = None
 
@@ -163,7 +163,7 @@ class Entries(Ok):
 
     date: str
     entries: list[dict[str, Any]]
-    left_out: int = Field(0, description="Older entries that the limit left out")
+    left_out: int = Field(default=0, description="Older entries that the limit left out")
 
 
 class StyleInfo(Value):

@@ -114,9 +114,11 @@ class _Player:
     def play(self, strokes: Sequence[_Stroke], bar_start: int) -> None:
         """Play a bar; it differs from the one before if its figure leaves anything open."""
         pitch = self.played[-1].pitch if self.played else CENTRE
+        taken = dict(self._before)
         bar: list[_Played] = []
         for attempt in range(_TRIES + 1):
-            bar = self._bar(strokes, pitch, vary=attempt == _TRIES)
+            varied = self._varied(strokes) if attempt == _TRIES else None
+            bar = self._bar(strokes, pitch, varied, taken.get(varied.tick - bar_start) if varied else None)
             if self._shape(bar, bar_start) != self._before:
                 break
         self._before = self._shape(bar, bar_start)
@@ -126,17 +128,22 @@ class _Player:
     def _shape(bar: Sequence[_Played], bar_start: int) -> tuple[tuple[int, int], ...]:
         return tuple((note.tick - bar_start, note.pitch) for note in bar)
 
-    def _bar(self, strokes: Sequence[_Stroke], pitch: int, *, vary: bool) -> list[_Played]:
-        open_ones = [stroke.tick for stroke in strokes if not self._is_start(stroke)]
+    def _bar(self, strokes: Sequence[_Stroke], pitch: int, varied: _Stroke | None, taken: int | None) -> list[_Played]:
         bar: list[_Played] = []
         for number, stroke in enumerate(strokes):
-            if vary and stroke.tick == (open_ones or [strokes[-1].tick])[-1]:
-                pitch = self._other(stroke, pitch) if open_ones else _named("O", self._chord(stroke), pitch)
+            if stroke is varied:
+                pitch = self._other(stroke, pitch, taken)
             else:
                 left = sum(other.span == stroke.span for other in strokes[number:])
                 pitch = self._pitch(stroke, pitch, left)
             bar.append(_Played(stroke.tick, pitch, stroke.span))
         return bar
+
+    def _varied(self, strokes: Sequence[_Stroke]) -> _Stroke | None:
+        """The stroke to change in a bar like the one before: the last that is no root, else the last that can jump."""
+        free = [stroke for stroke in strokes if not self._is_start(stroke)]
+        roots = [stroke for stroke in strokes if len(_octaves(self._chord(stroke).bass)) > 1]
+        return next(reversed(free or roots), None)
 
     def _chord(self, stroke: _Stroke) -> Chord:
         return self._spans[stroke.span].chord
@@ -174,12 +181,13 @@ class _Player:
         options = [pitch for pitch in _tones(chord) if pitch != before and abs(pitch - before) <= _LEAP]
         return min(options or _tones(chord), key=lambda pitch: (abs(pitch - wish), pitch))
 
-    def _other(self, stroke: _Stroke, before: int) -> int:
-        """A chord tone that the bar before did not have in this place."""
-        tones = _tones(self._chord(stroke))
-        taken = {pitch for _, pitch in self._before}
-        options = [pitch for pitch in tones if pitch != before and pitch not in taken and abs(pitch - before) <= _LEAP]
-        return self._chance.choice(options or tones)
+    def _other(self, stroke: _Stroke, before: int, taken: int | None) -> int:
+        """A chord tone, or another octave of the root, that is not `taken`: what the bar before had in this place."""
+        chord = self._chord(stroke)
+        tones = _octaves(chord.bass) if self._is_start(stroke) else _tones(chord)
+        free = [pitch for pitch in tones if pitch != taken]
+        near = [pitch for pitch in free if pitch != before and abs(pitch - before) <= _LEAP]
+        return self._chance.choice(near or free or tones)
 
 
 _LEAP: Final = 12
@@ -191,8 +199,11 @@ _LONG: Final = 3 * TICKS_PER_BEAT // 2
 
 def _near(pitch_class: int, before: int) -> int:
     """The pitch of a class that is nearest to the last one, a little towards the centre."""
-    options = range(LOWEST + (pitch_class - LOWEST) % 12, HIGHEST + 1, 12)
-    return min(options, key=lambda pitch: abs(pitch - before) + 0.3 * abs(pitch - CENTRE))
+    return min(_octaves(pitch_class), key=lambda pitch: abs(pitch - before) + 0.3 * abs(pitch - CENTRE))
+
+
+def _octaves(pitch_class: int) -> list[int]:
+    return list(range(LOWEST + (pitch_class - LOWEST) % 12, HIGHEST + 1, 12))
 
 
 def _tones(chord: Chord) -> list[int]:

@@ -58,7 +58,9 @@ class TakeBody(Value):
 
     session_id: Text | None = None
     take: Take | None = None
-    session: dict[str, Any] | None = Field(None, description="A SessionRecord: contracts/session_record_v1.schema.json")
+    session: dict[str, Any] | None = Field(
+        default=None, description="A SessionRecord: contracts/session_record_v1.schema.json"
+    )
 
 
 class FeedbackBody(TakeBody):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from sg_coach.errors import CoachError
@@ -66,6 +68,16 @@ def system_error(error: OSError) -> str:
     """Return the file, if it is known, and the problem."""
     problem = error.strerror or str(error) or type(error).__name__
     return f"{os.fspath(error.filename)!s}: {problem}" if isinstance(error.filename, str | os.PathLike) else problem
+
+
+@contextlib.contextmanager
+def named_in(folder: Path) -> Iterator[None]:
+    """Let an OSError from inside say where: a write names no file, and a file of an open folder only its last part."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(folder / str(error.filename or ""))
+        raise
 
 
 def _failed(code: ErrorCode, message: str) -> Failed:

@@ -37,16 +37,17 @@ from .answers import (
 )
 from .answers import Engine as EngineInfo
 from .bodies import FeedbackAndRegenBody, FeedbackBody, RegenerateBody
-from .bundle import read_request, write_bundle, write_error_bundle
+from .bundle import Written, read_request, write_bundle, write_error_bundle
 from .bundle_inbox import put_feedback, put_session, put_take
 from .clip_view import clip_file, notes_of, quarters_a_minute, tags_of
 from .coaching_view import coaching_of
 from .engine_seam import Engine
 from .errors import ErrorCode, GeneratorError, InvalidRequest
+from .failures import named_in
 from .index_entries import clip_entry, verdict_entry
 from .index_writer import IndexWriter
 from .library import Library, parse_day
-from .models import ClipRequest
+from .models import Arrangement, ClipRequest
 from .progressions import PROGRESSIONS
 from .session_story import story_of
 from .settings import Settings
@@ -105,7 +106,8 @@ class Service:
             raise InvalidRequest("a take and its facts exclude each other", field="session", remedy="send one of them")
         if body.verdict is None and body.take is None and body.session is None:
             raise InvalidRequest("missing", field="verdict", remedy="say pass or struggle, or send a take")
-        with Folder.open(self._library.find(body.clip_id)) as folder:
+        bundle = self._library.find(body.clip_id)
+        with named_in(bundle), Folder.open(bundle) as folder:
             _check_session(body, tags_of(folder))
             if body.take is not None:
                 tempo, meter = quarters_a_minute(folder)
@@ -119,7 +121,8 @@ class Service:
 
         Raises NotFound, OSError, LockTimeout.
         """
-        with Folder.open(self._library.find(body.clip_id)) as folder:
+        bundle = self._library.find(body.clip_id)
+        with named_in(bundle), Folder.open(bundle) as folder:
             coached = _coaching_in(told or coaching_of(folder, body.clip_id))
             tags = tags_of(folder)
             suggested = suggestion(body.verdict, tags.density, tags.syncopation, coached)
@@ -197,14 +200,7 @@ class Service:
         now = self._now()
         try:
             arrangement = self._engine.arrange(request)
-            clip_id, folder = write_bundle(
-                self._settings.bundle_root,
-                request,
-                arrangement,
-                now,
-                engine_version=self._engine.version,
-                parent_clip_id=parent,
-            )
+            clip_id, folder = self._write(request, arrangement, now, parent)
         except (GeneratorError, CoachError, OSError) as error:
             self._leave_error(request, error, now)
             raise
@@ -225,6 +221,11 @@ class Service:
             adjustments=changes if parent else None,
             error_message=problem,
         )
+
+    def _write(self, request: ClipRequest, arrangement: Arrangement, now: datetime, parent: str | None) -> Written:
+        root, version = self._settings.bundle_root, self._engine.version
+        with named_in(root):
+            return write_bundle(root, request, arrangement, now, engine_version=version, parent_clip_id=parent)
 
     def _index_clip(self, folder: Path, entry: dict[str, Any]) -> str | None:
         """Index a clip; return why it could not be, if so: the clip itself is there."""

@@ -1,5 +1,7 @@
 """The life of a take, shown on real takes: the real worker, real sockets and files, and the local simulator as the AI.
 
+At its end the whole loop: a clip from the generator, a recorded take over it, the coach, and the next clip adjusted.
+
 Times are real but for one: the queue's time to live is shortened, so that an expiry can be watched.
 """
 
@@ -8,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,17 @@ from pydantic import SecretStr
 
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
+from sg_coach.models import Decision
 
 from .clock import SystemClock
 from .compose import HybridWorker
+from .demo_loop import Wish, generated, is_installed
+from .demo_takes import LOOP_TAKE, SCENES, Scene, development_spool, take
+from .errors import HybridError
 from .models import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAGS_FILE
 from .prepared import TipClass
 from .settings import Settings
-from .simulator import Fault, Outcome, Simulator, serve
+from .simulator import Outcome, Simulator, serve
 from .switch import set_mode
 
 TTL_S: Final = 8.0
@@ -32,40 +37,9 @@ LOOK_EVERY_S: Final = 0.001
 PAUSE_S: Final = 0.7
 """After each take: longer than the deadline, so that what should not come could have come."""
 DEMO_DAY: Final = "2026-02-04"
+_PREPARING: Final = Outcome(0.8)
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One take of the demo: which recorded take, how the AI answers, what to tell about it."""
-
-    clip_id: str
-    take: str
-    outcome: Outcome
-    title: str
-    expect: str
-    """What to wait for: the name of a file in the bundle, `pending`, or nothing but the hint."""
-    ai: bool = True
-
-
-_LOGIN_PAGE: Final = Outcome(0.1, fault=Fault.HTML)
-_NONSENSE: Final = Outcome(0.1, fault=Fault.GARBAGE)
-_PREPARING: Final = Outcome(0.8)
-SCENES: Final = (
-    Scene("waltz_1", "abercrombie_02", Outcome(0.3), "the AI answers in 0.3 s: in time", AI_FILE),
-    Scene("waltz_2", "abercrombie_03", Outcome(1.4), "the AI answers in 1.4 s: a prepared tip stands in", "pending"),
-    Scene("waltz_3", "abercrombie_04", _LOGIN_PAGE, "no AI behind this network; the last take's tip fits", QUEUED_FILE),
-    Scene("waltz_4", "abercrombie_05", _NONSENSE, "the AI answers nonsense: a prepared tip stands in", AI_FILE),
-    Scene(
-        "blues_1",
-        "guitarset_00",
-        Outcome(2.0),
-        "late, nothing prepared, and no further take of this session",
-        "pending",
-    ),
-    Scene("waltz_5", "abercrombie_06", Outcome(0.1), "the AI is switched off (sg-hybrid ai off)", "", ai=False),
-)
 
 
 @dataclass(slots=True)
@@ -76,6 +50,8 @@ class Stage:
     queue: Path
     say: Say
     seen: dict[Path, float] = field(default_factory=dict)
+    loop: tuple[Path, Path] | None = None
+    """The bundles of the whole loop: the clip that was played over, and the next one."""
 
     def waiting(self) -> list[str]:
         return sorted(path.name for path in (self.queue / "pending").glob("*_ai_addendum.json"))
@@ -87,7 +63,7 @@ async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path
     `queue_dir` defaults to the repository's `queue/` when it is run there, else to a temporary folder.
     """
     bundles = bundle_root or Path(tempfile.mkdtemp(prefix="sg-bundles-"))
-    queue = queue_dir or _development_spool() or Path(tempfile.mkdtemp(prefix="sg-coach-queue-"))
+    queue = queue_dir or development_spool() or Path(tempfile.mkdtemp(prefix="sg-coach-queue-"))
     _clear(queue)
     stage = Stage(bundles, queue, say)
     _introduce(stage)
@@ -102,6 +78,7 @@ async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path
         shown = [await _watch_the_preparing(stage)]
         shown += [await _play(stage, scene, current) for scene in SCENES]
         shown.append(await _watch_the_expiry(stage))
+        shown.append(await _go_round(stage, outcomes, current))
     _conclude(stage, all(shown))
     return all(shown)
 
@@ -125,7 +102,7 @@ async def _watch_the_preparing(stage: Stage) -> bool:
 async def _play(stage: Stage, scene: Scene, current: list[str]) -> bool:
     current[0] = scene.clip_id
     _switch(stage, on=scene.ai)
-    facts = parse_json_object(_take(scene.take))
+    facts = parse_json_object(take(scene.take))
     stage.say("")
     stage.say(f"▸ {scene.clip_id}: {facts['program']['name']}, {facts['bpm']:g} bpm, {facts['total_events']} notes")
     stage.say(f"  {scene.title}")
@@ -156,7 +133,7 @@ def _arrive(bundle: Path, scene: Scene) -> float:
         _generate(bundle, "waltz")
     bundle.mkdir(parents=True, exist_ok=True)
     with Folder.open(bundle) as folder:
-        folder.write(SESSION_FILE, _take(scene.take), durable=False)
+        folder.write(SESSION_FILE, take(scene.take), durable=False)
     return _now()
 
 
@@ -205,6 +182,48 @@ async def _watch_the_expiry(stage: Stage) -> bool:
     return False
 
 
+async def _go_round(stage: Stage, outcomes: dict[str, Outcome], current: list[str]) -> bool:
+    """Clip, take, coaching, next clip: the generator is a program of its own."""
+    stage.say("")
+    stage.say("▸ the whole loop: a clip, a recorded take over it, the coach, the next clip")
+    if not is_installed():
+        stage.say("  the generator is not installed here; pip install 'sg-hybrid[generator]' shows this, too")
+        return True
+    _switch(stage, on=True)
+    wish, begin = Wish(tempo_bpm=parse_json_object(take(LOOP_TAKE))["bpm"]), _now()
+    try:
+        bundle = await generated(wish, stage.bundles)
+        stage.say(f"  {_now() - begin:7.1f} s   sg-generator generate: {bundle.name}, {wish}")
+        current[0] = bundle.name
+        outcomes[bundle.name] = Outcome(0.3)
+        if not await _coach_the_loop(stage, bundle):
+            return False
+        decision = parse_json_object((bundle / COACH_FILE).read_bytes())["decision"]
+        following = await generated(wish := wish.following(Decision.model_validate(decision)), stage.bundles)
+        stage.say(f"             the next clip, as the coach decided: {following.name}, {wish}")
+    except HybridError as error:
+        stage.say(f"  ! {error}")
+        return False
+    stage.loop = (bundle, following)
+    return True
+
+
+async def _coach_the_loop(stage: Stage, bundle: Path) -> bool:
+    def arrive() -> float:
+        with Folder.open(bundle) as folder:
+            folder.write(SESSION_FILE, take(LOOP_TAKE), durable=False)
+        return _now()
+
+    begin = await anyio.to_thread.run_sync(arrive)
+    with anyio.move_on_after(LATE_WINDOW_S):
+        await _until(lambda: (bundle / AI_FILE).exists(), lambda: _tell(stage, bundle, begin))
+        with anyio.move_on_after(PAUSE_S):
+            await _until(lambda: False, lambda: _tell(stage, bundle, begin))
+        return True
+    stage.say("  ! expected the hint and the AI's tip, and they did not come")
+    return False
+
+
 async def _until(done: Callable[[], bool], meanwhile: Callable[[], None], *, every: float = LOOK_EVERY_S) -> None:
     while not done():
         meanwhile()
@@ -245,25 +264,10 @@ def _conclude(stage: Stage, complete: bool) -> None:
     stage.say(f"  {day}/session.index.json   the session's story")
     stage.say(f"  {stage.queue}/applied   the late reply that was applied")
     stage.say(f"  sg-hybrid show {day}/waltz_3")
-
-
-def _take(name: str) -> bytes:
-    """Return a recorded take: from the repository's fixtures, or from the copy inside an installed package."""
-    return (_takes() / f"{name}.json").read_bytes()
-
-
-def _takes() -> Path:
-    packaged = Path(str(resources.files("sg_hybrid"))) / "_takes"
-    return packaged if packaged.is_dir() else _repository() / "fixtures" / "sessions"
-
-
-def _repository() -> Path:
-    return Path(__file__).resolve().parent.parent
-
-
-def _development_spool() -> Path | None:
-    folder = _repository() / "queue"
-    return folder if (folder / "README.md").is_file() and (_repository() / "pyproject.toml").is_file() else None
+    if stage.loop:
+        stage.say(f"  {stage.loop[0]}   the clip of the loop: clip.mid, its take's coaching")
+        stage.say(f"  {stage.loop[1]}   the next clip: open clip.mid in any DAW")
+    stage.say("Play yourself: make serve")
 
 
 def _clear(queue: Path) -> None:

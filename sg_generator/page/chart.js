@@ -4,73 +4,71 @@ import { chordParts } from "./chords.js";
 import { barSeconds } from "./meter.js";
 import { el } from "./dom.js";
 
-function chordElement({ symbol, at }) {
+const NEARLY_S = 1e-4;
+
+function symbolParts(symbol) {
   const { root, quality, bass } = chordParts(symbol);
-  return el(
-    "span",
-    { class: "chord", "data-at": at, "data-symbol": symbol },
+  return [
     el("span", { class: "chord-root" }, root),
     quality ? el("span", { class: "chord-quality" }, quality) : null,
     bass ? el("span", { class: "chord-bass" }, bass) : null,
-  );
-}
-
-function barElement(number, chords) {
-  const same = [
-    el("span", { class: "repeat", "aria-hidden": "true" }, "%"),
-    el("span", { class: "visually-hidden" }, "same chord"),
   ];
-  return el("li", { class: "bar", "data-bar": number }, ...(chords.length ? chords.map(chordElement) : same));
 }
 
-/** The chords that change within each bar of a clip. */
-function byBar(clip) {
+const repeatParts = () => [
+  el("span", { "aria-hidden": "true" }, "%"),
+  el("span", { class: "visually-hidden" }, "same chord"),
+];
+
+/** A chord, from `at` seconds on; `repeat` draws the sign for a bar like the one before. */
+const chordElement = ({ symbol, at, repeat }) =>
+  el("span", { class: repeat ? "chord repeat" : "chord", "data-at": at }, ...(repeat ? repeatParts() : symbolParts(symbol)));
+
+/** The chords of each bar of a clip. What goes on over a bar line stands there again. */
+function barsOf(clip) {
   const seconds = barSeconds(clip);
-  const grid = Array.from({ length: clip.bars }, () => []);
-  for (const chord of clip.chords) grid[Math.floor(chord.at / seconds + 1e-6)]?.push(chord);
-  return grid;
+  let sounding = null;
+  return Array.from({ length: clip.bars }, (_, bar) => {
+    const start = bar * seconds;
+    const changes = clip.chords.filter(({ at }) => at >= start - NEARLY_S && at < start + seconds - NEARLY_S);
+    const goesOn = sounding !== null && !(changes[0]?.at <= start + NEARLY_S);
+    const held = goesOn ? [{ symbol: sounding, at: start, repeat: changes.length === 0 }] : [];
+    sounding = changes.at(-1)?.symbol ?? sounding;
+    return [...held, ...changes];
+  });
 }
 
 export class Chart {
   #list;
   #chords = [];
-  #bars = [];
   #lit = null;
-  #litBar = null;
 
   constructor(list) {
     this.#list = list;
   }
 
   draw(clip) {
-    const bars = byBar(clip).map((chords, index) => barElement(index + 1, chords));
+    const bars = barsOf(clip).map((chords) => el("li", { class: "bar" }, ...chords.map(chordElement)));
     this.#list.replaceChildren(...bars);
     this.#list.hidden = false;
-    this.#bars = bars;
     this.#chords = [...this.#list.querySelectorAll(".chord")];
-    this.#lit = this.#litBar = null;
+    this.#lit = null;
   }
 
-  /** Lights the chord that sounds at `seconds` of the clip, and its bar. */
-  light(seconds, bar) {
-    const chord = this.#chords.findLast((one) => Number(one.dataset.at) <= seconds + 1e-6) ?? null;
-    this.#mark(chord, this.#bars[bar - 1] ?? null);
+  /** Lights the chord that sounds at `seconds` of the clip. */
+  light(seconds) {
+    this.#mark(this.#chords.findLast((one) => Number(one.dataset.at) <= seconds + NEARLY_S) ?? null);
   }
 
   dark() {
-    this.#mark(null, null);
+    this.#mark(null);
   }
 
-  #mark(chord, bar) {
-    if (chord !== this.#lit) {
-      this.#lit?.removeAttribute("aria-current");
-      chord?.setAttribute("aria-current", "true");
-      this.#lit = chord;
-    }
-    if (bar === this.#litBar) return;
-    this.#litBar?.classList.remove("now");
-    bar?.classList.add("now");
-    bar?.scrollIntoView({ block: "nearest" });
-    this.#litBar = bar;
+  #mark(chord) {
+    if (chord === this.#lit) return;
+    this.#lit?.removeAttribute("aria-current");
+    chord?.setAttribute("aria-current", "true");
+    chord?.closest(".bar").scrollIntoView({ block: "nearest" });
+    this.#lit = chord;
   }
 }

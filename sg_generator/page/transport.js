@@ -68,7 +68,7 @@ export class Transport {
   }
 
   #round(clip, heard) {
-    this.#chart.light(heard, barAndBeat(clip, heard).bar);
+    this.#chart.light(heard);
     byId("position").textContent = words(clip, heard);
     byId("progress").style.transform = `scaleX(${heard / clip.seconds})`;
   }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from .practice import Practice, Visit, chromium, launched, open_pages, opened, prepared
 from .world import World
@@ -40,16 +40,18 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
 
 @pytest.fixture(scope="package")
-def desk(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser window at a desk."""
+def desk(browser: Browser, world: World) -> Iterator[Practice]:
+    """The page in a browser window at a desk."""
     context = prepared(browser, viewport={"width": 1280, "height": 900})
-    yield context
+    with opened(context, world) as practice:
+        yield practice
     context.close()
 
 
 @pytest.fixture
-def practice(desk: BrowserContext, world: World) -> Iterator[Practice]:
-    """The page, open at a desk, in a new tab: a session of its own."""
-    with opened(desk, world) as practice:
-        practice.page.evaluate("localStorage.clear()")
-        yield practice
+def practice(desk: Practice) -> Iterator[Practice]:
+    """The page at a desk, as for the first time; it may do nothing that it must not do."""
+    desk.begin_anew()
+    yield desk
+    wrong, desk.watch.wrong = desk.watch.wrong, []
+    assert wrong == []

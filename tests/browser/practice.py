@@ -90,6 +90,12 @@ class Practice:
         expect(self.page.get_by_label("Style").get_by_role("option")).not_to_have_count(0)
         return self
 
+    def begin_anew(self) -> None:
+        """As in a new tab of a new browser (only quicker)."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.evaluate("sessionStorage.clear(); localStorage.clear()")
+        self.open()
+
     def make(self, chords: str, *, tempo: int = 240, bars: int = 2, style: str = "swing", meter: str = "4/4") -> str:
         """Ask for a clip; return its id."""
         self.fill(chords, tempo=tempo, bars=bars, style=style, meter=meter)
@@ -142,12 +148,12 @@ Visit = Callable[..., Practice]
 def opened(context: BrowserContext, world: World) -> Iterator[Practice]:
     """Open the page in a tab of its own; at the end it may have done nothing that it must not do."""
     page = context.new_page()
-    watch = Watch(page, urlsplit(world.url).netloc)
+    practice = Practice(page, world.url, Watch(page, urlsplit(world.url).netloc))
     try:
-        yield Practice(page, world.url, watch).open()
+        yield practice.open()
     finally:
         page.close()
-    assert watch.wrong == []
+    assert practice.watch.wrong == []
 
 
 def prepared(browser: Browser, **options: Any) -> BrowserContext:

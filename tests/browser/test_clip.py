@@ -22,6 +22,11 @@ def test_without_bar_lines_each_chord_is_a_bar_and_the_form_repeats(practice: Pr
     expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7", "Am7", "D7"])
 
 
+def test_a_chord_that_goes_on_stands_in_the_next_bar_again(practice: Practice) -> None:
+    practice.make("Dm7 | Dm7 | Dm7 G7 | C", bars=4)
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Dm7", "%same chord", "Dm7G7", "C"])
+
+
 def test_a_picked_progression_fills_the_form_and_names_the_clip(practice: Practice) -> None:
     picker = practice.page.get_by_label("Progression")
     title = picker.get_by_role("option").nth(1).inner_text()

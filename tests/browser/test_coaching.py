@@ -77,6 +77,15 @@ def test_the_next_round_is_what_the_coach_decided(coached: Practice, world: Worl
     expect(coached.hint).to_be_hidden()
 
 
+def test_where_no_stream_can_be_had_the_page_asks(practice: Practice, world: World) -> None:
+    full = {"status": "failed", "error_code": "GENERATION_ERROR", "error_message": "too many listeners"}
+    practice.page.route("**/events", lambda route: route.fulfill(json=full))
+    clip = practice.make("Dm7 | G7", tempo=120, bars=4)
+    practice.drop(played(world, clip))
+    expect(practice.hint).to_be_visible(timeout=15_000)
+    practice.watch.expect("EventSource")
+
+
 @pytest.fixture
 def scripted(practice: Practice) -> Iterator[Callable[..., None]]:
     """Let the coach say anything: the event stream of the next clip is made up."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext
 
-from .practice import Practice, opened
+from .practice import Practice
 from .world import World
 
 
-@pytest.fixture(scope="module")
-def practice(desk: BrowserContext, world: World) -> Iterator[Practice]:
-    """One page for all: nothing here changes it."""
-    with opened(desk, world) as practice:
-        yield practice
+@pytest.fixture
+def practice(desk: Practice) -> Practice:
+    """Nothing here changes the page, so it need not begin anew."""
+    return desk
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.conftest import FIXTURES
 
-from .practice import Practice
+from .practice import Practice, Visit
 from .takes import played
 from .world import World
 
@@ -63,7 +63,7 @@ def test_what_is_played_on_an_instrument_is_the_take_when_the_clip_ends(practice
 def test_stop_hands_over_what_was_played_so_far(practice: Practice, world: World) -> None:
     clip = practice.make("Dm7", tempo=200, bars=16)
     plug_in(practice)
-    start(practice, world, clip, [(0.0, 62, 0.2), (0.3, 65, 0.1)])
+    start(practice, world, clip, [(-0.6, 50, 0.1), (0.0, 62, 0.2), (0.3, 65, 0.1)])
     expect(practice.page.get_by_text("2 notes heard")).to_be_visible()
     with practice.page.expect_request(f"**/clips/{clip}/take") as request:
         practice.stop_button.click()
@@ -99,7 +99,8 @@ def test_an_instrument_that_the_browser_refuses_is_said(practice: Practice) -> N
     expect(practice.page.get_by_role("alert").filter(has_text="did not allow MIDI")).to_be_visible()
 
 
-def test_without_web_midi_the_page_offers_the_file_alone(practice: Practice) -> None:
+def test_without_web_midi_the_page_offers_the_file_alone(visit: Visit, world: World) -> None:
+    practice = visit(world)
     practice.page.add_init_script("delete Navigator.prototype.requestMIDIAccess")
     practice.page.reload()
     expect(practice.page.get_by_text("This browser cannot hear MIDI instruments.")).to_be_visible()

@@ -53,6 +53,14 @@ def test_the_docs_hold_the_table_of_styles() -> None:
     assert page == with_styles(page), "run scripts/generator_tables.py"
 
 
+def test_every_symbol_can_be_played(shared_data: Path) -> None:
+    symbols = [one.symbol for one in judged(shared_data / "chords")]
+    for first in range(0, len(symbols), 88):
+        part = symbols[first : first + 88]
+        style = STYLE_NAMES[first // 88 % len(STYLE_NAMES)]
+        assert faults(*clip(*part, bars=len(part), style=style, density_bucket="dense")) == []
+
+
 @pytest.mark.parametrize("style", STYLE_NAMES)
 def test_every_progression_makes_a_sound_clip(style: str, shared_data: Path) -> None:
     moves: list[float] = []

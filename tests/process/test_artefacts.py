@@ -24,6 +24,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 EPOCH = "1770206400"
+PACKAGES = ("sg_coach", "sg_generator", "sg_hybrid")
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,15 @@ def test_the_same_sources_give_the_same_bytes(built: Built, rebuilt: Built) -> N
 
 def test_the_wheel_holds_the_packages_contracts_prompts_and_takes(built: Built) -> None:
     names = built.names()
-    packages = {"sg_coach", "sg_generator", "sg_hybrid"}
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
-    sources = {path.relative_to(ROOT) for package in packages for path in (ROOT / package).rglob("*.py")}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
+    sources = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert {path.as_posix() for path in sources} <= names
-    assert {"sg_coach/py.typed", "sg_hybrid/py.typed"} <= names
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
     for folder, place in (
         ("contracts", "sg_coach/_contracts"),
         ("sg_hybrid/prompts", "sg_hybrid/prompts"),
         ("fixtures/sessions", "sg_hybrid/_takes"),
+        ("sg_generator/page", "sg_generator/page"),
     ):
         files = [path for path in (ROOT / folder).iterdir() if path.is_file()]
         assert files
@@ -129,12 +130,13 @@ def test_the_metadata(built: Built) -> None:
 
 @pytest.mark.timeout(300)
 def test_the_worker_runs_its_demo_in_an_empty_environment(built: Built, tmp_path: Path) -> None:
-    python = empty_environment(built, tmp_path / "environment", extras=("worker", "ai", "simulator"))
+    python = empty_environment(built, tmp_path / "environment", extras=("worker", "ai", "simulator", "generator"))
     (tmp_path / "tmp").mkdir()
     done = run(tmp_path, python.with_name("sg-hybrid"), "demo", TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "clip.ai_coach.json" in done.stdout
     assert "expired: pending/ is empty" in done.stdout
+    assert "the next clip, as the coach decided" in done.stdout
     assert str(ROOT) not in done.stdout
 
 

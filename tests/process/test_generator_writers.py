@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,25 @@ def test_appends_of_four_processes_are_all_there(
         mine = [clip_id for clip_id in found if clip_id.startswith(f"clip_{process}_")]
         assert set(mine) == {f"clip_{process}_{number}" for number in range(each)}
     assert [path.name for path in tmp_path.iterdir()] == ["session.index.json"]
+
+
+def append_and_tell(day: Path, told: Connection) -> None:
+    writer = IndexWriter()
+    for number in range(10_000):
+        writer.append(day, entry(0, number))
+        told.send(number)
+
+
+def test_what_was_appended_outlives_a_kill(tmp_path: Path) -> None:
+    ours, theirs = SPAWN.Pipe(duplex=False)
+    victim = SPAWN.Process(target=append_and_tell, args=(tmp_path, theirs))
+    victim.start()
+    told = [ours.recv() for _ in range(20)]
+    victim.kill()
+    victim.join(30)
+    IndexWriter().append(tmp_path, entry(1, 0))
+    found = {one["clip_id"] for one in read_entries(tmp_path)}
+    assert found >= {f"clip_0_{number}" for number in told} | {"clip_1_0"}
 
 
 def test_an_append_that_returned_is_there(tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ def test_one_chord_all_along_still_has_no_two_equal_bars(style: str) -> None:
         assert equal_bars(made.bass, made) == []
 
 
+def test_sixteen_chords_a_bar_are_played_and_no_bar_is_the_one_before() -> None:
+    bar = "C D7 E G7 A B7 F# G D7 Em Am7 B7 C7 F7 Bb7 Eb7"
+    assert faults(*clip(bar, bars=16, style="funk", density_bucket="dense")) == []
+
+
 @pytest.mark.parametrize("style", STYLE_NAMES)
 def test_voices_move_little(style: str) -> None:
     _, made = clip("Dm7", "G7", "Cmaj7", "Fmaj7", "Bm7b5", "E7", "Am7", "A7b9", bars=32, style=style)

@@ -1,0 +1,106 @@
+"""`sg-hybrid demo --serve`: the practice page with everything behind it, until somebody ends it.
+
+The worker runs here, with the local simulator as its AI; the generator's server is a program of its own, because the
+two know each other by the disk alone. Whoever of them ends first ends all.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.abc import ByteReceiveStream, Process
+from anyio.streams.text import TextReceiveStream
+from pydantic import SecretStr
+
+from .compose import HybridWorker
+from .demo_loop import is_installed
+from .demo_takes import development_spool
+from .errors import HybridError
+from .settings import Settings
+from .simulator import ProfileName, Simulator, run_simulator
+
+PROFILE: Final[ProfileName] = "good-hour"
+ENDS_WITHIN_S: Final = 10.0
+
+_READY: Final = "READY "
+
+Say = Callable[[str], None]
+
+
+async def serve_demo(say: Say, *, bundle_root: Path | None, queue_dir: Path | None, port: int) -> None:
+    """Serve the page until SIGINT or SIGTERM.
+
+    `queue_dir` defaults to the repository's `queue/` when it is run there, else to a temporary folder; `bundle_root` to
+    a temporary folder. Raises HybridError if the generator is not installed or ends by itself.
+    """
+    if not is_installed():
+        raise HybridError("the generator is not installed; pip install 'sg-hybrid[generator]'")
+    bundles = bundle_root or Path(tempfile.mkdtemp(prefix="sg-bundles-"))
+    queue = queue_dir or development_spool() or Path(tempfile.mkdtemp(prefix="sg-coach-queue-"))
+    await anyio.to_thread.run_sync(lambda: bundles.mkdir(parents=True, exist_ok=True))
+    async with anyio.create_task_group() as group:
+        simulator: Simulator = await group.start(run_simulator, PROFILE)
+        async with HybridWorker(_settings(bundles, queue, simulator), handle_signals=True) as worker:
+            command = _command(bundles, queue, port)
+            async with await anyio.open_process(command, stderr=None, start_new_session=True) as generator:
+                await _until_an_end(say, worker, generator, bundles)
+        group.cancel_scope.cancel()
+
+
+def _command(bundles: Path, queue: Path, port: int) -> list[str]:
+    """The generator's server; `env` tells it that this worker's AI is on."""
+    server = [sys.executable, "-m", "sg_generator", "serve", "--ready-line", "--port", str(port)]
+    return ["env", "AI_COACH_ENABLED=true", *server, "--bundle-root", str(bundles), "--queue-dir", str(queue)]
+
+
+async def _until_an_end(say: Say, worker: HybridWorker, generator: Process, bundles: Path) -> None:
+    ended_by_itself = False
+
+    async def watch() -> None:
+        nonlocal ended_by_itself
+        assert generator.stdout is not None
+        await _announce(say, generator.stdout, bundles)
+        await generator.wait()
+        ended_by_itself = True
+        worker.stop()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await worker.serve()
+        group.cancel_scope.cancel()
+    if ended_by_itself:
+        raise HybridError(f"the generator's server ended with code {generator.returncode}; it said why above")
+    await _end(generator)
+
+
+async def _announce(say: Say, stdout: ByteReceiveStream, bundles: Path) -> None:
+    """Say where the page is, as soon as the server answers; then read on, so that it never waits for us."""
+    async for text in TextReceiveStream(stdout, errors="replace"):
+        if text.startswith(_READY):
+            say(f"The practice page: {text.removeprefix(_READY).strip()}   (Ctrl-C ends it all)")
+            say(f"The clips and what the coach leaves: {bundles}")
+
+
+async def _end(generator: Process) -> None:
+    generator.terminate()
+    with anyio.move_on_after(ENDS_WITHIN_S, shield=True):
+        await generator.wait()
+        return
+    generator.kill()
+
+
+def _settings(bundles: Path, queue: Path, simulator: Simulator) -> Settings:
+    return Settings(
+        ai_enabled=True,
+        anthropic_api_key=SecretStr("demo-key-of-the-simulator"),
+        anthropic_base_url=simulator.base_url,
+        queue_dir=queue,
+        bundle_roots=(bundles,),
+        daily_calls=10_000,
+        daily_tokens=10_000_000,
+    )
