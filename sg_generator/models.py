@@ -66,7 +66,7 @@ def default_style(meter: Meter) -> StyleName:
 class ClipRequest(BaseModel):
     """What a client asks for. Unknown fields are ignored, null means the default.
 
-        `chords`: an entry is a bar, cycled or cut to `bars` (`harmony` says what an entry may hold). `tempo_bpm` counts
+    `chords`: an entry is a bar, cycled or cut to `bars` (`harmony` says what an entry may hold). `tempo_bpm` counts
     quarter notes in every meter, as a `session.json` does. `key` is for Roman numerals. `seed` picks the variation.
     """
 
