@@ -110,7 +110,7 @@ def _read_claim(queue: QueueFolders, clip_id: str) -> tuple[bytes | None, Claime
     """Return the claimed bytes, and where they were going if that is certain."""
     try:
         document = queue[CLAIMED].read(entry_name(clip_id), MAX_ENTRY_BYTES)
-    except (InvalidInput, UnsafePath, PermissionError):
+    except (InvalidInput, UnsafePath):
         return None, None
     stored = read_context(queue, clip_id)
     claimed_for = stored.claimed_for if stored else None
