@@ -38,7 +38,8 @@ lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secr
 	$(BIN)/python scripts/ci/secret_scan.py
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-test: lint       ## everything; green
+test: lint       ## everything; green (the page in a real browser, if there is one or root may install it)
+	@sh scripts/browser.sh
 	$(BIN)/pytest
 
 faults: $(STAMP) ## every crash, disk error and power cut at every system call: a table, exit 1 at a broken promise
@@ -50,8 +51,9 @@ bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and be
 soak: $(STAMP)   ## 20 minutes of everything that can go wrong; writes its plot and figures into docs/ (SOAK="--minutes 2 …")
 	$(BIN)/python -m tests.soak --write-docs $(SOAK)
 
-docs: $(STAMP)   ## regenerate docs/cli/*.txt and the plots
+docs: $(STAMP)   ## regenerate docs/cli/*.txt, docs/openapi.json and the plots
 	$(BIN)/python scripts/write_cli_docs.py
+	$(BIN)/python scripts/write_api_docs.py
 	$(BIN)/python scripts/write_take_plots.py
 
 cbsp21: $(STAMP) ## name the changed files in .cbsp21/patch_input.json (read them first)

@@ -30,6 +30,15 @@ def sg_hybrid() -> Pages:
     return _of_typer(typer.main.get_command(app), NAME, None)
 
 
+def sg_generator() -> Pages:
+    """The pages of `sg-generator` (typer)."""
+    import typer.main
+
+    from sg_generator.cli.app import NAME, app
+
+    return _of_typer(typer.main.get_command(app), NAME, None)
+
+
 def sgc() -> Pages:
     """The pages of `sgc` (argparse; its parser has a fixed width)."""
     from sg_coach.cli import build_parser
@@ -37,7 +46,11 @@ def sgc() -> Pages:
     return _of_argparse(build_parser())
 
 
-PROGRAMS: Final[Mapping[str, Callable[[], Pages]]] = {"sg-hybrid": sg_hybrid, "sgc": sgc}
+PROGRAMS: Final[Mapping[str, Callable[[], Pages]]] = {
+    "sg-hybrid": sg_hybrid,
+    "sg-generator": sg_generator,
+    "sgc": sgc,
+}
 """Every console script of the project, and what its pages come from."""
 
 

@@ -7,7 +7,7 @@ A file in our own form is extended as text, without parsing what is there alread
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,13 @@ def append_entries(day: Path, entries: Sequence[dict[str, Any]], *, again: bool 
     may be there already, after a try that failed; those of a take (clip id and digest) that has its entry are left out.
     Raises OSError, LockTimeout.
     """
+    append_waiting(day, lambda: entries, again=again)
+
+
+def append_waiting(day: Path, waiting: Callable[[], Sequence[dict[str, Any]]], *, again: bool = False) -> None:
+    """`append_entries` of what waits at the moment when the lock is held: whoever came meanwhile goes along."""
     with Folder.open(day) as folder, folder.lock():
+        entries = waiting()
         try:
             found = folder.read_if_there(INDEX_FILE, MAX_INDEX_BYTES)
             data = _extended(found, _missing(found, entries) if again else entries)

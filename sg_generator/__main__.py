@@ -1,0 +1,25 @@
+"""Entry of the `sg-generator` command and of `python -m sg_generator`."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON is UTF-8 whatever the locale
+    try:
+        from .cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("sg_generator", "sg_coach")):
+            raise
+        sys.stderr.write(f"ERROR: the package {error.name} is not installed; pip install 'sg-hybrid[generator]'\n")
+        sys.exit(1)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Reading the JSON documents of a bundle that may be anybody's: bounded, whole or not at all. Blocking."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sg_coach.digest import sha256_bytes
+from sg_coach.errors import CoachError
+from sg_coach.files import Folder
+from sg_coach.jsontext import parse_json_object
+
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
+"""Largest document that is read."""
+
+MANIFEST_FILE: Final = "manifest.json"
+TAGS_FILE: Final = "clip.tags.json"
+RUNLOG_FILE: Final = "clip.runlog.json"
+SESSION_FILE: Final = "session.json"
+COACH_FILE: Final = "clip.coach.json"
+AI_FILE: Final = "clip.ai_coach.json"
+QUEUED_FILE: Final = "clip.ai_coach.queued.json"
+ERROR_FILE: Final = "clip.error.json"
+FEEDBACK_FILE: Final = "clip.feedback.json"
+FEEDBACK_REF_FILE: Final = "clip.feedback.ref.json"
+
+
+def document(folder: Folder, name: str) -> dict[str, Any] | None:
+    """Return a document, or None if it is not there or cannot be read."""
+    return document_and_digest(folder, name)[0]
+
+
+def document_and_digest(folder: Folder, name: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Return a document and the digest of its bytes; both None if it is not there or cannot be read."""
+    try:
+        raw = folder.read_if_there(name, MAX_DOCUMENT_BYTES)
+        return (None, None) if raw is None else (parse_json_object(raw), sha256_bytes(raw))
+    except CoachError:
+        return None, None
+
+
+def entry_of(manifest: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+    """Return the manifest's entry of the file `name`, or None. Anything may stand in a manifest."""
+    artifacts = (manifest or {}).get("artifacts")
+    entries = artifacts if isinstance(artifacts, list) else []
+    return next((one for one in entries if isinstance(one, dict) and one.get("path") == name), None)
+
+
+def is_listed(manifest: dict[str, Any] | None, name: str, digest: str | None) -> bool:
+    """Whether the manifest names this very file (a bare hash without its prefix counts too)."""
+    entry = entry_of(manifest, name)
+    if entry is None or digest is None:
+        return False
+    return "sha256:" + str(entry.get("sha256", "")).removeprefix("sha256:") == digest

@@ -1,0 +1,113 @@
+"""Finding bundles by clip id, and days by date, under the bundle roots. Blocking; nothing is changed.
+
+    {root}/{YYYY-MM-DD}/{clip_id}/     what this generator writes
+    {root}/ota_bundle__{clip_id}/      the OTA layout
+
+A client's id is checked against the contract's pattern before it becomes a part of a path, and folders that are
+symlinks are not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from sg_coach.contract import CLIP_ID_PATTERN
+from sg_coach.untrusted import shown
+
+from .errors import InvalidRequest, NotFound
+
+OTA_PREFIX: Final = "ota_bundle__"
+MAX_REMEMBERED: Final = 10_000
+"""So many clips are found again without looking through the days."""
+
+_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Library:
+    """The bundles under some roots; safe from several threads."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = tuple(roots)
+        self._lock = threading.Lock()
+        self._where: dict[str, Path] = {}
+
+    def find(self, clip_id: str, field: str = "clip_id") -> Path:
+        """Return the folder of a clip; of two with one id the newest day's, the first root's.
+
+        Raises InvalidRequest (naming `field`) for an id that is none, NotFound.
+        """
+        check_clip_id(clip_id, field)
+        with self._lock:
+            known = self._where.get(clip_id)
+        if known is not None and _is_folder(known):
+            return known
+        found = next((path for path in self._places(clip_id) if _is_folder(path)), None)
+        if found is None:
+            raise NotFound(f"{field}: there is no clip '{clip_id}'; GET /session_index lists a day's clips")
+        self._remember(clip_id, found)
+        return found
+
+    def days(self, newest: int) -> list[Path]:
+        """Return so many day folders, newest first (of one date, in the order of the roots)."""
+        found = [path for root in self._roots for path in _folders(root) if _DAY.fullmatch(path.name)]
+        return sorted(found, key=lambda path: path.name, reverse=True)[:newest]
+
+    def of_day(self, day: date) -> list[Path]:
+        """Return the folders of a date that are there, one a root."""
+        return [path for root in self._roots if _is_folder(path := root / day.isoformat())]
+
+    def _places(self, clip_id: str) -> Iterator[Path]:
+        yield from (day / clip_id for day in self.days(newest=100_000))
+        yield from (root / f"{OTA_PREFIX}{clip_id}" for root in self._roots)
+
+    def _remember(self, clip_id: str, path: Path) -> None:
+        with self._lock:
+            if len(self._where) >= MAX_REMEMBERED:
+                self._where.clear()
+            self._where[clip_id] = path
+
+
+def check_clip_id(clip_id: str, field: str = "clip_id") -> None:
+    """Raise InvalidRequest, naming `field`, for a text that is no clip id and so must not touch a path."""
+    if not is_clip_id(clip_id):
+        raise InvalidRequest(
+            f"'{shown(clip_id, 40)}' is no clip id",
+            field=field,
+            remedy="it has 1 to 128 of A-Z a-z 0-9 . _ - and starts with a letter or a digit",
+        )
+
+
+def is_clip_id(text: str) -> bool:
+    """Whether a text is a clip id: nothing else may become a part of a path."""
+    return _CLIP_ID.fullmatch(text) is not None
+
+
+def parse_day(text: str) -> date:
+    """Return the day that a client names. Raises InvalidRequest."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidRequest(f"'{shown(text, 40)}' is no day", field="date", remedy="as 2026-02-04") from error
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        with os.scandir(root) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False

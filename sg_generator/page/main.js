@@ -1,0 +1,149 @@
+// The page's parts, put together: make a clip, play it, hand the take over, show what comes back.
+
+import { api, follow } from "./api.js";
+import { Chart } from "./chart.js";
+import { Coach } from "./coach.js";
+import { byId, say, show } from "./dom.js";
+import { Instrument } from "./instrument.js";
+import { Player } from "./player.js";
+import { Recorder } from "./recorder.js";
+import { session } from "./session.js";
+import { Setup } from "./setup.js";
+import { listenForKeys } from "./shortcuts.js";
+import { watchStatus } from "./status.js";
+import { Story } from "./story.js";
+import { acceptFiles } from "./takefile.js";
+import { Transport } from "./transport.js";
+
+const complain = (error) => say(byId("notice"), error ? error.message : "");
+const complainOfTake = (text) => say(byId("take-error"), text);
+const reporting =
+  (work) =>
+  (...given) =>
+    work(...given).catch(complain);
+
+const player = new Player();
+const chart = new Chart(byId("chart"));
+const transport = new Transport(player, chart);
+const recorder = new Recorder();
+const coach = new Coach();
+const story = new Story(session.id);
+const setup = new Setup(make, complain);
+const instrument = new Instrument(hear, complainOfTake);
+let unfollow = () => {};
+let request = null; // what the present clip was asked for with
+
+// A clip
+
+async function make(wanted) {
+  complain(null);
+  const { clip_id: id } = await api.generate({ ...wanted, session_id: session.id });
+  request = wanted;
+  session.clip = id;
+  await open(id);
+  byId("play").focus();
+}
+
+async function open(id) {
+  unfollow();
+  const clip = await api.clip(id);
+  player.load(clip);
+  chart.draw(clip);
+  titleOf(clip);
+  for (const part of ["transport", "clip-facts"]) show(byId(part), true);
+  show(byId("chart-empty"), false);
+  byId("setup-box").open = false;
+  transport.rest();
+  complainOfTake("");
+  say(byId("take-state"), "");
+  coach.clear();
+  unfollow = follow(id, hearCoach);
+}
+
+function titleOf(clip) {
+  const picked = byId("progression").selectedOptions[0];
+  const style = byId("style").querySelector(`[value="${CSS.escape(clip.style)}"]`)?.textContent ?? clip.style;
+  byId("clip-title").textContent = picked?.value ? picked.textContent : "Your own progression";
+  byId("clip-facts").textContent = `${style} · ${Math.round(clip.tempo)} bpm · ${clip.meter} · ${clip.bars} bars`;
+}
+
+// A take
+
+function hear(data, moment) {
+  if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), counted());
+}
+
+const counted = () => `${recorder.count} ${recorder.count === 1 ? "note" : "notes"} heard`;
+
+function beginTake() {
+  recorder.clear();
+  if (!instrument.connected) return;
+  complainOfTake("");
+  say(byId("take-state"), "Recording. Play!");
+}
+
+async function endTake() {
+  const notes = recorder.take(player.heardAt(), player.clip.seconds);
+  recorder.clear();
+  say(byId("take-count"), "");
+  if (notes.length > 0) await send(() => api.sendNotes(player.clip.id, notes), `Your take of ${notes.length} notes went to the coach.`);
+  else say(byId("take-state"), instrument.connected ? "No note was played." : "");
+}
+
+async function sendFile(base64, name) {
+  if (!player.clip) return complainOfTake("Make a clip first: a take is measured against its clip.");
+  await send(() => api.sendFile(player.clip.id, base64), `${name} went to the coach.`);
+}
+
+async function send(sending, done) {
+  complainOfTake("");
+  try {
+    await sending();
+    say(byId("take-state"), done);
+  } catch (error) {
+    say(byId("take-state"), "");
+    complainOfTake(error.message);
+  }
+}
+
+// The coach's word
+
+function hearCoach(coaching) {
+  coach.show(coaching);
+  story.add(coaching).catch(complain);
+}
+
+/** The same progression with what the coach decided. */
+async function nextRound() {
+  const { decision } = coach.latest.envelope.deterministic;
+  const same = request ?? setup.request;
+  setup.fill({ ...same, tempo_bpm: player.clip.tempo + decision.tempo_delta_bpm });
+  const { density_bucket, syncopation_bucket } = decision;
+  await setup.submit((wanted) => make({ ...wanted, density_bucket, syncopation_bucket }));
+}
+
+function newSession() {
+  session.renew();
+  location.reload();
+}
+
+// Beginning
+
+player.addEventListener("start", beginTake);
+player.addEventListener("end", endTake);
+player.addEventListener("stop", endTake);
+acceptFiles(sendFile, complainOfTake);
+byId("next-round").addEventListener("click", reporting(nextRound));
+byId("new-session").addEventListener("click", newSession);
+listenForKeys({
+  " ": () => player.clip && transport.playOrStop(),
+  l: () => transport.toggle("loop"),
+  m: () => transport.toggle("metronome"),
+  c: () => transport.toggle("count-in"),
+});
+watchStatus((status) => (coach.status = status));
+reporting(async () => {
+  await setup.load();
+  if (session.clip) await open(session.clip);
+  await story.draw();
+})();

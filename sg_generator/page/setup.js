@@ -1,0 +1,155 @@
+// The form: what to play over. Problems that the server names are shown at their field.
+
+import { api } from "./api.js";
+import { barsIn } from "./chords.js";
+import { byId, el, say } from "./dom.js";
+import { session } from "./session.js";
+
+// The request's fields, and the inputs where the player sets them.
+const FIELDS = { chords: "chords", style: "style", tempo_bpm: "tempo", bars: "bars", meter: "meter", key: "key" };
+// A short form is played more than once.
+const ENOUGH_BARS = 8;
+const INPUTS = Object.values(FIELDS);
+
+const numberIn = (input) => (input.value.trim() === "" ? null : Number(input.value));
+
+/** The whole request that the form asks for (without session). */
+function requestIn() {
+  const key = byId("key").value.trim();
+  return {
+    chords: barsIn(byId("chords").value),
+    style: byId("style").value,
+    tempo_bpm: numberIn(byId("tempo")),
+    bars: numberIn(byId("bars")),
+    meter: byId("meter").value,
+    ...(key ? { key } : {}),
+  };
+}
+
+const withinLimits = (input, words) =>
+  input.value.trim() === "" || !input.validity.valid ? `${words}, ${input.min} to ${input.max}.` : null;
+
+/** What can be said without asking the server: [input's id, message], or null. */
+function firstGap({ chords }) {
+  if (chords.length === 0) return ["chords", "Type at least one chord, for example Dm7."];
+  const tempo = withinLimits(byId("tempo"), "Type a tempo in beats a minute");
+  if (tempo) return ["tempo", tempo];
+  const bars = withinLimits(byId("bars"), "Type a number of bars");
+  return bars ? ["bars", bars] : null;
+}
+
+function clearErrors() {
+  for (const id of INPUTS) {
+    byId(id).removeAttribute("aria-invalid");
+    say(byId(`${id}-error`), "");
+  }
+}
+
+/** Puts a message at an input, and the player's cursor there. */
+function complain(id, message) {
+  const input = byId(id);
+  byId("setup-box").open = true;
+  input.setAttribute("aria-invalid", "true");
+  say(byId(`${id}-error`), message);
+  input.focus();
+}
+
+/** Where a chord of a bar (counted from 0) stands in what was typed, or -1. */
+function placeOf(chord, bar, typed) {
+  let from = 0;
+  for (const before of barsIn(typed).slice(0, bar).join(" ").split(" ")) from = typed.indexOf(before, from) + before.length;
+  return typed.indexOf(chord, from);
+}
+
+/** A bar that cannot be read: named, and the chord that the message quotes selected. */
+function complainOfBar(bar, message) {
+  complain("chords", `Bar ${bar + 1}: ${message}`);
+  const input = byId("chords");
+  const chord = /'([^']+)'/u.exec(message)?.[1] ?? "";
+  const at = placeOf(chord, bar, input.value);
+  if (chord && at >= 0) input.setSelectionRange(at, at + chord.length);
+}
+
+export class Setup {
+  #progressions = [];
+  #complain;
+
+  /**
+   * `make(request)` is called with what the player asked for. What it throws about a field is shown there, the rest
+   * goes to `complain`.
+   */
+  constructor(make, complainElsewhere) {
+    this.#complain = complainElsewhere;
+    byId("setup").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit(make);
+    });
+    byId("progression").addEventListener("change", (event) => this.#pick(event.target.value));
+    byId("chords").addEventListener("input", () => (byId("progression").value = ""));
+    byId("chords").addEventListener("keydown", submitOnEnter);
+  }
+
+  async load() {
+    const [styles, progressions] = await Promise.all([api.styles(), api.progressions()]);
+    this.#progressions = progressions;
+    byId("style").replaceChildren(...styles.map(({ name, title }) => el("option", { value: name }, title)));
+    byId("progression").append(...progressions.map(({ name, title }) => el("option", { value: name }, title)));
+    this.#restore(session.form);
+  }
+
+  #restore(values) {
+    for (const [id, value] of Object.entries(values ?? {})) byId(id).value = value;
+  }
+
+  #pick(name) {
+    const found = this.#progressions.find((one) => one.name === name);
+    if (!found) return;
+    clearErrors();
+    this.fill({ ...found, bars: found.bars * Math.ceil(ENOUGH_BARS / found.bars) });
+  }
+
+  /** Shows a request in the form. */
+  fill({ chords, style, tempo_bpm: tempo, bars, meter, key }) {
+    byId("chords").value = chords.join(" | ");
+    byId("style").value = style;
+    byId("tempo").value = Math.round(tempo);
+    byId("bars").value = bars;
+    byId("meter").value = meter;
+    byId("key").value = key ?? "";
+  }
+
+  /** What the form asks for now. */
+  get request() {
+    return requestIn();
+  }
+
+  async submit(make) {
+    if (byId("make").disabled) return undefined;
+    clearErrors();
+    const request = requestIn();
+    const gap = firstGap(request);
+    if (gap) return complain(...gap);
+    byId("make").disabled = true;
+    try {
+      await make(request);
+      session.form = Object.fromEntries([...INPUTS, "progression"].map((id) => [id, byId(id).value]));
+    } catch (error) {
+      this.#refused(error);
+    } finally {
+      byId("make").disabled = false;
+    }
+  }
+
+  #refused(error) {
+    const id = FIELDS[error.field];
+    if (id === "chords" && error.index !== null) complainOfBar(error.index, error.message);
+    else if (id) complain(id, error.message);
+    else this.#complain(error);
+  }
+}
+
+function submitOnEnter(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
+}

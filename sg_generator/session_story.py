@@ -1,0 +1,123 @@
+"""The story of a session, from the session indexes and the bundles that they name. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from sg_coach.errors import CoachError
+from sg_coach.files import Folder
+from sg_coach.session_index import read_entries
+
+from .answers import Story, StoryClip, StoryTake, StoryVerdict
+from .documents import SESSION_FILE, TAGS_FILE, document, document_and_digest
+from .library import Library, is_clip_id
+
+MAX_DAYS: Final = 60
+MAX_EACH: Final = 200
+"""So many takes, verdicts and clips are told, the newest ones."""
+
+_SCANNED: Final = 5 * MAX_EACH
+
+Entry = dict[str, Any]
+
+
+def story_of(session_id: str, library: Library) -> Story:
+    """Return what is known of a session, oldest first; empty lists for one that nobody heard of.
+
+    Raises InvalidInput for an index that cannot be read, OSError.
+    """
+    found = _entries_of(session_id, library)
+    verdicts = [entry for _, entry in found if entry.get("source") == "feedback" and _text(entry.get("verdict"))]
+    clips = [entry for _, entry in found if entry.get("source") in ("generate", "regenerate")]
+    return Story(
+        session_id=session_id,
+        takes=_takes(found)[-MAX_EACH:],
+        verdicts=[_verdict(entry) for entry in verdicts[-MAX_EACH:]],
+        clips=[_clip(entry) for entry in clips[-MAX_EACH:]],
+    )
+
+
+def _entries_of(session_id: str, library: Library) -> list[tuple[Path, Entry]]:
+    """The session's entries with their day folders, oldest first; of a very long session the newest."""
+    wanted, found = session_id.lower(), list[tuple[Path, Entry]]()
+    for day in library.days(MAX_DAYS):
+        of_day = [(day, entry) for entry in read_entries(day) if str(entry.get("session_id", "")).lower() == wanted]
+        found = of_day + found
+        if len(found) > _SCANNED:
+            break
+    return found
+
+
+def _takes(found: list[tuple[Path, Entry]]) -> list[StoryTake]:
+    scored = [(day, entry) for day, entry in found if _number(entry.get("score")) is not None]
+    told = list(_with_trends(scored))
+    return [_take(day, entry, trend) for day, entry, trend in told[-MAX_EACH:]]
+
+
+def _with_trends(scored: list[tuple[Path, Entry]]) -> Iterator[tuple[Path, Entry, float | None]]:
+    """Each take with its score against the average of the takes before it on the same program."""
+    averages: dict[str, float] = {}
+    for day, entry in scored:
+        program, before = str(entry.get("program")), averages.get(str(entry.get("program")))
+        score, after = _number(entry.get("score")), _number(entry.get("score_ema"))
+        yield day, entry, None if before is None or score is None else round(score - before, 2) + 0.0
+        if after is not None:
+            averages[program] = after
+
+
+def _take(day: Path, entry: Entry, trend: float | None) -> StoryTake:
+    session, tags = _of_bundle(day, entry)
+    beats = session.get("error_by_beat_ms")
+    return StoryTake(
+        clip_id=str(entry.get("clip_id")),
+        timestamp=_text(entry.get("timestamp")),
+        score=_number(entry.get("score")),
+        take_result=_text(entry.get("take_result")),
+        trend=trend,
+        average=_number(entry.get("score_ema")),
+        coach_hint=_text(entry.get("coach_hint")),
+        program=_text(entry.get("program")),
+        tempo_bpm=_number(session.get("bpm")) or _number(tags.get("tempo_bpm")),
+        style=_text(tags.get("style")),
+        error_by_beat_ms=tuple(_number(beat) for beat in beats) if isinstance(beats, list) else None,
+    )
+
+
+def _of_bundle(day: Path, entry: Entry) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The take's facts (if the bundle still holds that very take) and the clip's tags; empty where there are none."""
+    clip_id = str(entry.get("clip_id"))
+    if not is_clip_id(clip_id):
+        return {}, {}
+    try:
+        with Folder.open(day / clip_id) as folder:
+            session, digest = document_and_digest(folder, SESSION_FILE)
+            tags = document(folder, TAGS_FILE) or {}
+    except (OSError, CoachError):
+        return {}, {}
+    return (session if session is not None and digest == entry.get("input_sha256") else {}), tags
+
+
+def _verdict(entry: Entry) -> StoryVerdict:
+    return StoryVerdict(
+        clip_id=str(entry.get("clip_id")), timestamp=_text(entry.get("timestamp")), verdict=str(entry.get("verdict"))
+    )
+
+
+def _clip(entry: Entry) -> StoryClip:
+    return StoryClip(
+        clip_id=str(entry.get("clip_id")),
+        timestamp=_text(entry.get("timestamp")),
+        parent_clip_id=_text(entry.get("parent_clip_id")),
+        style=_text(entry.get("style")),
+        tempo_bpm=_number(entry.get("tempo_bpm")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

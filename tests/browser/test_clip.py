@@ -1,0 +1,112 @@
+"""Making a clip: what is typed or picked becomes a chart; what cannot be read is named where it was typed."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from playwright.sync_api import expect
+
+from .practice import Practice, Visit
+from .world import World
+
+
+def test_the_chart_shows_the_chords_bar_by_bar(practice: Practice) -> None:
+    practice.make("Dm7 G7 | Cmaj7 | Bbmaj7/D | F#m7b5", bars=4)
+    bars = practice.chart.get_by_role("listitem")
+    expect(bars).to_have_text(["Dm7G7", "Cmaj7", "B♭maj7/D", "F♯m7♭5"])
+
+
+def test_without_bar_lines_each_chord_is_a_bar_and_the_form_repeats(practice: Practice) -> None:
+    practice.make("Am7 D7", bars=4)
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7", "Am7", "D7"])
+
+
+def test_a_picked_progression_fills_the_form_and_names_the_clip(practice: Practice) -> None:
+    picker = practice.page.get_by_label("Progression")
+    title = picker.get_by_role("option").nth(1).inner_text()
+    picker.select_option(label=title)
+    assert practice.chords.input_value() != ""
+    practice.make_button.click()
+    expect(practice.page.get_by_role("region", name=title)).to_be_visible()
+    expect(practice.chart.get_by_role("listitem").first).to_be_visible()
+
+
+def test_style_tempo_meter_and_bars_reach_the_server(practice: Practice, world: World) -> None:
+    clip = practice.make("Gmaj7 | E7", tempo=132, bars=4, style="waltz", meter="3/4")
+    notes = world.get(f"/clips/{clip}/notes")
+    assert (notes["style"], notes["tempo_bpm"], notes["meter"], notes["bars"]) == ("waltz", 132, "3/4", 4)
+    expect(practice.page.get_by_text("132 bpm · 3/4 · 4 bars")).to_be_visible()
+
+
+def test_a_bad_chord_is_named_and_selected_where_it_was_typed(practice: Practice) -> None:
+    practice.fill("Dm7 Gm | Dm7 Hq9 | C")
+    practice.make_button.click()
+    field = practice.chords
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(practice.page.get_by_role("alert").filter(has_text="Bar 2: 'Hq9'")).to_be_visible()
+    expect(field).to_have_accessible_description(re.compile("Hq9"))
+    selected = "field => field.value.slice(field.selectionStart, field.selectionEnd)"
+    assert field.evaluate(selected) == "Hq9"
+    practice.make("Dm7 | G7 | C")
+    expect(practice.page.get_by_role("alert").filter(has_text="Hq9")).to_have_count(0)
+
+
+def test_a_number_out_of_its_limits_is_said_at_its_field(practice: Practice) -> None:
+    for label, value, words in (("Bars", "", "1 to 256"), ("Tempo", "500", "30 to 300")):
+        field = practice.page.get_by_label(label, exact=label == "Bars")
+        field.fill(value)
+        practice.make_button.click()
+        expect(field).to_be_focused()
+        expect(practice.page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+        field.fill("100")
+
+
+def test_roman_numerals_are_read_in_the_key(practice: Practice) -> None:
+    practice.fill("IIm7 | V7 | Imaj7", bars=3)
+    practice.page.get_by_label("Key", exact=True).fill("C")
+    practice.make_button.click()
+    expect(practice.chart.get_by_role("listitem")).to_have_count(3)
+
+
+def test_an_error_without_a_field_is_said_at_the_top(practice: Practice) -> None:
+    failed = {"status": "failed", "error_code": "GENERATION_ERROR", "error_message": "no space left on device"}
+    practice.page.route("**/generate", lambda route: route.fulfill(json=failed))
+    practice.fill("Dm7")
+    practice.make_button.click()
+    expect(practice.page.get_by_role("alert").filter(has_text="no space left on device")).to_be_visible()
+    expect(practice.make_button).to_be_enabled()
+
+
+def test_a_generator_that_is_gone_is_said_in_plain_words(practice: Practice) -> None:
+    practice.page.route("**/generate", lambda route: route.abort())
+    practice.fill("Dm7")
+    practice.make_button.click()
+    expect(practice.page.get_by_role("alert").filter(has_text="sg-generator serve")).to_be_visible()
+    practice.watch.expect("net::ERR_FAILED")
+
+
+def test_a_reload_keeps_the_clip_and_a_new_session_lets_it_go(practice: Practice) -> None:
+    practice.make("Ebmaj7 | Cm7")
+    before = practice.page.evaluate("sessionStorage.getItem('sg.session')")
+    practice.page.reload()
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["E♭maj7", "Cm7"])
+    practice.button("New session").click()
+    expect(practice.chart).to_be_hidden()
+    expect(practice.make_button).to_be_visible()
+    after = practice.page.evaluate("sessionStorage.getItem('sg.session')")
+    assert len(before) == len(after) == 36
+    assert before != after
+
+
+def test_the_session_of_the_tab_goes_with_each_clip(practice: Practice) -> None:
+    with practice.page.expect_request("**/generate") as request:
+        practice.make("C")
+    asked = json.loads(request.value.post_data or "")
+    assert asked["session_id"] == practice.page.evaluate("sessionStorage.getItem('sg.session')")
+
+
+def test_two_tabs_are_two_sessions(visit: Visit, world: World) -> None:
+    one, two = visit(world), visit(world)
+    assert len({tab.page.evaluate("sessionStorage.getItem('sg.session')") for tab in (one, two)}) == 2

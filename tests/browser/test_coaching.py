@@ -1,0 +1,141 @@
+"""After the take: the coach's hint at once, AI tips beside it as another voice, the session's story."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from .practice import Practice, Visit
+from .takes import LATE_AND_EARLY_S, played
+from .world import World, wait_for
+
+
+@pytest.fixture
+def coached(practice: Practice, world: World) -> Practice:
+    """The page after an uneven take, once the AI had a tip prepared for such a one."""
+    clip = practice.make("Dm7 | G7 | Cmaj7 | Am7", tempo=120, bars=8)
+    wait_for(lambda: list(world.home.glob("queue/prepared/swing__timing_fail__*")), "a prepared tip")
+    practice.drop(played(world, clip, uneven_s=LATE_AND_EARLY_S))
+    expect(practice.hint).to_be_visible()
+    return practice
+
+
+def test_an_ai_tip_stands_in_a_card_of_its_own_and_says_where_it_came_from(coached: Practice) -> None:
+    expect(coached.ai_tip).to_be_visible()
+    tip = coached.ai_tip.get_by_role("paragraph").first.inner_text()
+    assert tip
+    expect(coached.hint).not_to_contain_text(tip)
+    expect(coached.ai_tip).to_contain_text("simulator:")
+    expect(coached.ai_tip).to_contain_text("Prepared while you played")
+    coached.page.reload()
+    expect(coached.ai_tip).to_contain_text(tip)
+
+
+def test_a_tip_that_came_too_late_is_greyed_with_the_next_take(coached: Practice, world: World) -> None:
+    first = coached.page.evaluate("sessionStorage.getItem('sg.clip')")
+    late = world.home / "queue" / "pending" / f"{first}_ai_addendum.json"
+    wait_for(late.exists, "the late reply")
+    clip = coached.make("Dm7 | G7 | Cmaj7 | Am7", tempo=120, bars=8)
+    expect(coached.hint).to_be_hidden()
+    coached.drop(played(world, clip, uneven_s=LATE_AND_EARLY_S, seed=2))
+    expect(coached.queued_tip).to_be_visible()
+    expect(coached.queued_tip).to_contain_text("It came too late for that take")
+    colours = [card.evaluate("card => getComputedStyle(card).color") for card in (coached.queued_tip, coached.hint)]
+    assert colours[0] != colours[1]
+
+
+def test_the_session_is_told_as_plots_with_words_and_tables(coached: Practice, world: World) -> None:
+    story = coached.page.get_by_role("region", name="This session")
+    expect(story.get_by_role("img", name="One take, score")).to_be_visible()
+    beats = story.get_by_role("img", name="beat")
+    expect(beats).to_be_visible()
+    story.get_by_text("As a table").last.click()
+    session = coached.page.evaluate("sessionStorage.getItem('sg.session')")
+    errors = world.get(f"/sessions/{session}")["takes"][-1]["error_by_beat_ms"]
+    rows = story.get_by_role("table").last.get_by_role("row")
+    expect(rows).to_have_count(1 + len(errors))
+    worst = max(filter(None, errors), key=abs)
+    expect(rows.nth(1 + errors.index(worst))).to_contain_text(
+        f"{abs(round(worst))} ms {'late' if worst > 0 else 'early'}"
+    )
+
+
+def test_the_next_round_is_what_the_coach_decided(coached: Practice, world: World) -> None:
+    clip = coached.page.evaluate("sessionStorage.getItem('sg.clip')")
+    decision = world.get(f"/clips/{clip}/coaching")["envelope"]["deterministic"]["decision"]
+    with coached.page.expect_request("**/generate") as request:
+        coached.button("Next round, as the coach says").click()
+    asked = json.loads(request.value.post_data or "")
+    assert asked["tempo_bpm"] == 120 + decision["tempo_delta_bpm"]
+    assert asked["density_bucket"] == decision["density_bucket"]
+    assert asked["chords"] == ["Dm7", "G7", "Cmaj7", "Am7"]
+    expect(coached.page.get_by_text(f"{asked['tempo_bpm']:g} bpm · 4/4")).to_be_visible()
+    expect(coached.hint).to_be_hidden()
+
+
+@pytest.fixture
+def scripted(practice: Practice) -> Iterator[Callable[..., None]]:
+    """Let the coach say anything: the event stream of the next clip is made up."""
+
+    def say(**coaching: Any) -> None:
+        silent = {"status": "ok", "clip_id": "x", "envelope": None, "origin": None, "queued": None, "error": None}
+        data = json.dumps({**silent, "take": None, **coaching})
+        practice.page.route(
+            "**/events",
+            lambda route: route.fulfill(content_type="text/event-stream", body=f"event: state\ndata: {data}\n\n"),
+        )
+        practice.make("C")
+
+    yield say
+    practice.page.unroute_all(behavior="ignoreErrors")
+
+
+DECISION = {"tempo_delta_bpm": 1.0, "difficulty_delta": 0.0, "density_bucket": "medium", "syncopation_bucket": "light"}
+WORDS = {"score": 72.5, "take_result": "pass", "score_trend": 4.2, "coach_hint": "Hold it.", "decision": DECISION}
+MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
+
+
+def test_texts_of_an_ai_are_text_and_never_markup(practice: Practice, scripted: Callable[..., None]) -> None:
+    tip = {"coaching_tip": MARKUP, "timing_insight": None, "exercise_hint": "Slowly.", "model_id": "a:b@c"}
+    scripted(state="coached", envelope={"deterministic": WORDS, "ai": tip}, origin="live")
+    expect(practice.ai_tip.get_by_role("paragraph")).to_have_text([MARKUP, "Slowly.", "Written for this take · a:b@c"])
+    expect(practice.ai_tip.get_by_role("img")).to_have_count(0)
+    expect(practice.hint).to_contain_text("72.5")
+    expect(practice.hint).to_contain_text("+4.2 against your takes before")
+
+
+def test_a_take_that_the_coach_refused_is_explained(practice: Practice, scripted: Callable[..., None]) -> None:
+    scripted(state="refused", error={"error_code": "VALIDATION_ERROR", "message": "take.mid: holds no note"})
+    expect(practice.page.get_by_text("The coach could not use this take. take.mid: holds no note")).to_be_visible()
+    expect(practice.hint).to_be_hidden()
+
+
+def test_the_hint_stands_alone_while_no_ai_tip_has_come(practice: Practice, scripted: Callable[..., None]) -> None:
+    scripted(state="coached", envelope={"deterministic": WORDS, "ai": None})
+    expect(practice.hint).to_be_visible()
+    expect(practice.ai_tip).to_be_hidden()
+    expect(practice.page.get_by_text("No AI tip yet.")).to_be_visible()
+
+
+def test_the_status_says_that_coach_and_ai_are_there(practice: Practice) -> None:
+    expect(practice.status).to_have_text("Coach ready, AI tips on")
+
+
+def test_without_a_worker_the_page_says_how_to_start_one(
+    visit: Visit, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    alone = World(tmp_path_factory.mktemp("alone"))
+    try:
+        alone.generator()
+        practice = visit(alone)
+        expect(practice.status).to_contain_text("sg-hybrid run")
+        clip = practice.make("Dm7")
+        practice.drop(played(alone, clip))
+        expect(practice.page.get_by_text("Your take is kept, but the coach is not running.")).to_be_visible()
+        practice.page.close()
+    finally:
+        alone.stop()
