@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import Final, Self
 
@@ -35,8 +36,6 @@ ROOT: Final = ""
 """The queue's own folder, which holds the switch and the usage."""
 
 FOLDERS: Final = (PENDING, CLAIMED, APPLIED, CONTEXT, REJECTED)
-
-_UNREADABLE = (InvalidInput, UnsafePath, PermissionError)
 
 
 class QueueFolders:
@@ -100,7 +99,7 @@ def read_context(queue: QueueFolders, clip_id: str) -> StoredContext | None:
     """Return the context of a clip; one that is missing or cannot be read counts as absent. Raises OSError."""
     try:
         raw = queue[CONTEXT].read_if_there(context_name(clip_id), MAX_CONTEXT_BYTES)
-    except _UNREADABLE:
+    except (InvalidInput, UnsafePath, PermissionError):
         return None
     return parse_context(raw, clip_id)
 
@@ -137,18 +136,32 @@ def copies_in(folder: Folder, clip_id: str) -> list[str]:
     return [name for _, name in sorted(numbered)]
 
 
-def holds_bytes(folder: Folder, name: str, document: bytes) -> bool:
-    """Tell whether a file of that name is there and holds exactly these bytes."""
+def read_settled(folder: Folder, name: str, max_bytes: int) -> bytes | None:
+    """Return what a file holds; None if it is missing, or unreadable for good.
+
+    For what is decided once, such as whether a tip was shown. Raises OSError if the file cannot be read now; also
+    PermissionError, if it is our own and its mode lets us read it: that will pass.
+    """
     try:
-        return folder.read_if_there(name, MAX_ENTRY_BYTES) == document
-    except _UNREADABLE:
-        return False
+        return folder.read_if_there(name, max_bytes)
+    except PermissionError:
+        status = folder.status(name)
+        if status is not None and status.st_uid == os.geteuid() and status.st_mode & stat.S_IRUSR:
+            raise
+        return None
+    except (InvalidInput, UnsafePath):
+        return None
+
+
+def holds_bytes(folder: Folder, name: str, document: bytes) -> bool:
+    """Tell whether a file of that name is there and holds exactly these bytes. Raises OSError: see read_settled."""
+    return read_settled(folder, name, MAX_ENTRY_BYTES) == document
 
 
 def was_applied(applied: Folder, addendum: AiAddendum) -> bool:
     """Tell whether this very reply was applied before: a tip is never shown twice.
 
-    The plain name belongs to the newest copy, so without it there is none.
+    The plain name belongs to the newest copy, so without it there is none. Raises OSError: see read_settled.
     """
     clip_id = addendum.clip_id
     if not applied.exists(entry_name(clip_id)):
@@ -157,10 +170,7 @@ def was_applied(applied: Folder, addendum: AiAddendum) -> bool:
 
 
 def _holds(applied: Folder, name: str, addendum: AiAddendum) -> bool:
-    try:
-        raw = applied.read_if_there(name, MAX_ENTRY_BYTES)
-    except _UNREADABLE:
-        return False
+    raw = read_settled(applied, name, MAX_ENTRY_BYTES)
     return raw is not None and holds_reply(raw, addendum)
 
 

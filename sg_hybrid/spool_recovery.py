@@ -22,6 +22,7 @@ from sg_coach.errors import CoachError, InvalidInput, LockTimeout, UnsafePath
 from .queue_entry import (
     CLAIMED,
     CONTEXT,
+    MAX_CONTEXT_BYTES,
     MAX_ENTRY_BYTES,
     PENDING,
     REJECTED,
@@ -30,11 +31,13 @@ from .queue_entry import (
     clip_of_context,
     clip_of_copy,
     clip_of_entry,
+    context_name,
     entry_name,
     holds_reply,
+    parse_context,
     parse_entry,
 )
-from .queue_folders import FOLDERS, ROOT, QueueFolders, holds_bytes, read_context, reject
+from .queue_folders import FOLDERS, ROOT, QueueFolders, holds_bytes, read_settled, reject
 from .spool_moves import complete, put_back
 
 Settle = Callable[[Path, str], bool]
@@ -107,12 +110,12 @@ def _decide_claim(queue: QueueFolders, clip_id: str, settle: Settle, recovered: 
 
 
 def _read_claim(queue: QueueFolders, clip_id: str) -> tuple[bytes | None, ClaimedFor | None]:
-    """Return the claimed bytes, and where they were going if that is certain."""
+    """Return the claimed bytes, and where they were going if that is certain. Raises OSError if that is open now."""
     try:
         document = queue[CLAIMED].read(entry_name(clip_id), MAX_ENTRY_BYTES)
-    except (InvalidInput, UnsafePath, PermissionError):
+    except (InvalidInput, UnsafePath):
         return None, None
-    stored = read_context(queue, clip_id)
+    stored = parse_context(read_settled(queue[CONTEXT], context_name(clip_id), MAX_CONTEXT_BYTES), clip_id)
     claimed_for = stored.claimed_for if stored else None
     is_certain = claimed_for is not None and claimed_for.sha256 == sha256_bytes(document)
     return document, claimed_for if is_certain else None

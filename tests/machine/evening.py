@@ -100,14 +100,14 @@ class Evening(RuleBasedStateMachine):
     def _step_wall(self, by: float) -> None:
         self.clock.step(by)
         self.wall_error_s += by
-        self.witness.wall_steps.append((self.true_time(), by))
+        self.witness.wall_steps.append(by)
 
     # Lives
 
     async def _start(self) -> None:
         self.lives += 1
         clock_was_set = self.clock.now().year >= 2025
-        self.life = life = Life(self.lives, self.true_time(), clock_was_set)
+        self.life = life = Life(self.lives, self.true_time(), clock_was_set, len(self.witness.wall_steps))
         life.at_death = lambda: self.witness.lost.update(self.witness.unplaced())
         self.witness.life, self.witness.clock = life, self.clock
         self.overdue.clear()
@@ -323,7 +323,7 @@ class Evening(RuleBasedStateMachine):
         written = utc_text(self.clock.now() - timedelta(seconds=age))
         since = self.true_time() - age if age >= 0 else self.true_time() + NOTICED_WITHIN_S
         self.witness.told[number] = Told(
-            clip, session=None, queued_at=since, written_at=self.true_time(), from_the_future=age < 0
+            clip, session=None, queued_at=since, steps_before=len(self.witness.wall_steps), from_the_future=age < 0
         )
         self.witness.kept[number] += 1
         self.world.drop(clip, entry_bytes(queued(clip, written, coaching_tip=f"Tip {number}.")))

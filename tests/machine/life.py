@@ -22,6 +22,8 @@ class Life:
     started: float
     clock_was_set: bool
     """Whether the wall clock showed a credible time at the start."""
+    steps_before: int = 0
+    """How many steps the wall clock had made before the start."""
     alive: bool = True
     points_left: int | None = None
     """At so many points from now on the power fails; None if it does not."""

@@ -41,8 +41,8 @@ class Told:
     whole_at: float | None = None
     queued_at: float | None = None
     """True time from which its age counts."""
-    written_at: float = 0.0
-    """True time at which somebody wrote the wall clock's time into it."""
+    steps_before: int = 0
+    """How many steps the wall clock had made when its time was written into it."""
     from_the_future: bool = False
     """Its text lies ahead of the clock: it counts as written when the worker sees it."""
 
@@ -71,7 +71,7 @@ class Witness:
     hints: dict[str, CoachingDeterministic] = field(default_factory=dict)
     """By take id."""
     averages: dict[tuple[str, str], float] = field(default_factory=dict)
-    wall_steps: list[tuple[float, float]] = field(default_factory=list)
+    wall_steps: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def hint(self, coached: Coached) -> None:
@@ -111,7 +111,8 @@ class Witness:
         number = number_in(addendum.coaching_tip)
         self.kept[number] += 1
         self._expect(self.kept[number] == 1, f"I5: reply {number} was queued twice")
-        self.told[number].queued_at = self.told[number].written_at = self.true_time()
+        self.told[number].queued_at = self.true_time()
+        self.told[number].steps_before = len(self.wall_steps)
 
     def show_later(self, coached: Coached, document: bytes) -> None:
         """I4, I10, I11: an earlier reply is shown once, to its session, to another clip, before its time is over."""
@@ -129,7 +130,7 @@ class Witness:
         """Steps of the wall clock between two lives may hide an age; no life adds more than the time to live."""
         assert told.queued_at is not None
         seen_since = max(told.queued_at, self.life.started)
-        hidden = sum(by for at, by in self.wall_steps if told.written_at <= at <= self.life.started)
+        hidden = sum(self.wall_steps[told.steps_before : self.life.steps_before])
         since = told.queued_at if hidden >= 0 and self.life.clock_was_set else seen_since
         if told.from_the_future:
             since = max(told.queued_at, self.life.started + NOTICED_WITHIN_S)
