@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="open files are 
 HELD_S: Final = 4.0
 """So long a call is held at most: less than a folder's lock is waited for, and than the next rescan is away."""
 
-UNLIMITED: Final = {"daily_calls": 1_000_000, "daily_tokens": 1_000_000_000}
+UNLIMITED: Final[dict[str, Any]] = {"daily_calls": 1_000_000, "daily_tokens": 1_000_000_000}
 
 MORE_S: Final = 0.1
 """So much later than with a quiet disk a hint may come."""
