@@ -45,8 +45,8 @@ test: lint       ## everything; green (the page in a real browser, if there is o
 	@sh scripts/browser.sh
 	$(BIN)/pytest -n auto --dist loadfile
 
-faults: $(STAMP) ## every crash, disk error and power cut at every system call: a table, exit 1 at a broken promise
-	$(BIN)/python -m tests.faults
+faults: $(STAMP) ## every crash, disk error and power cut at every system call: a table, exit 1 at a broken promise (FAULTS="--every 5" …)
+	$(BIN)/python -m tests.faults --json out/faults.json --write-docs $(FAULTS)
 
 bench: $(BENCH)  ## ratios against a limit or a peer, in one run: a table and benchmarks/results/*.json
 	$(BIN)/python -m benchmarks

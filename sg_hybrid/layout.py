@@ -123,7 +123,7 @@ class Walk:
         except OSError as error:
             self._report(bundle, error.strerror or str(error))
             return None
-        played = session or take
+        played = take or session  # what an analysis made of a take.mid is younger than the take
         if played is None:
             return None
         marks = [status and (status.st_mtime_ns, status.st_size, status.st_ino) for status in (session, take)]

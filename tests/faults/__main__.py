@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 
 from .injector.seccomp import why_not
-from .runner import MODES, Plan, Row, as_json, explained, run, table
+from .report import as_json, explained, table, write_docs
+from .runner import MODES, Plan, Row, run
 from .scenarios import SCENARIOS
 from .trial import Wrong
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
 
 def main() -> int:
@@ -37,7 +40,10 @@ def main() -> int:
     print(explained(rows, options.show))
     print("{points} points tried, {reached} reached, {violations} violations, {seconds:.0f} s".format(**result))
     if options.json:
-        Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    if options.write_docs and plan == Plan():
+        write_docs(rows, seconds, DOCS)
     return 1 if result["violations"] else 0
 
 
@@ -48,7 +54,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--point", type=int, metavar="N", help="only this point, by its number in the report")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th point")
     parser.add_argument("--show", type=int, default=20, metavar="N", help="so many kinds of violation are explained")
-    parser.add_argument("--json", metavar="FILE", help="write the result there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
+    parser.add_argument("--write-docs", action="store_true", help=f"a whole run: its figures go into {DOCS.name}")
     return parser.parse_args()
 
 

@@ -31,11 +31,13 @@ _SCHEMAS: Final = {
     "clip.ai_coach.queued.json": "coaching_ai_addendum_v1",
     "manifest.json": "bundle_manifest_v1",
 }
+_DOCUMENTS: Final = ("session.index.json", "usage.json", "control.json")
 _AI_FILES: Final = ("clip.ai_coach.json", "clip.ai_coach.queued.json")
 _KNOWN: Final = re.compile(
     r"bundles|queue|bundles/[\d-]{10}|bundles/[\d-]{10}/\w+"
     r"|bundles/[\d-]{10}/session\.index\.json(\.broken-\d+)?"
     r"|bundles/[\d-]{10}/\w+/(session|manifest|clip\.(tags|coach|ai_coach|ai_coach\.queued|error))\.json"
+    r"|bundles/[\d-]{10}/\w+/(take|clip\.comp)\.mid"
     r"|queue/(pending|claimed|applied|context|rejected|prepared)"
     r"|queue/(worker\.lock|usage\.json|control\.json)"
     r"|queue/(pending|claimed|applied)/\w+_ai_addendum(\.\d+)?\.json"
@@ -140,7 +142,7 @@ def i2_final_names_are_whole(before: Before, tree: Tree) -> Iterator[str]:
         bundle, entry = _BUNDLE.fullmatch(path), _ENTRY.fullmatch(path)
         schema = _SCHEMAS.get(bundle[2]) if bundle else "coaching_ai_addendum_v1" if entry else None
         document = _json(node)
-        if document is None and (schema or path.endswith(("session.index.json", "usage.json", "control.json"))):
+        if document is None and (schema or (path.endswith(_DOCUMENTS) or "/prepared/" in path)):
             yield f"I2 {path} is not whole ({len(node.data)} bytes)"
         elif schema and (error := next(_validator(schema).iter_errors(document), None)):
             yield f"I2 {path}: {error.message}"
@@ -234,6 +236,7 @@ def i21_private(tree: Tree) -> Iterator[str]:
 
 def i1_every_take_has_its_coaching(before: Before, tree: Tree) -> Iterator[str]:
     known = _coachings(before)
+    yield from _i1_every_midi_take_is_analysed(tree, known)
     for bundle in bundles(tree):
         take = _digest(tree[f"{bundle}/session.json"].data or b"")
         if take not in known[bundle]:
@@ -243,6 +246,16 @@ def i1_every_take_has_its_coaching(before: Before, tree: Tree) -> Iterator[str]:
             yield f"I1 {bundle} has a take and no clip.coach.json"
         elif _timeless(coach) != expected:
             yield f"I1 {bundle}/clip.coach.json is another than after a clean run"
+
+
+def _i1_every_midi_take_is_analysed(tree: Tree, known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for path in (path for path in tree if path.endswith("/take.mid")):
+        bundle, take = path.removesuffix("/take.mid"), _digest(tree[path].data or b"")
+        session = tree.get(f"{bundle}/session.json")
+        if session is None or _json(session).get("take_sha256") != take:
+            yield f"I1 {bundle} has a take.mid and no session.json of it"
+        elif _digest(session.data or b"") not in known[bundle]:
+            yield f"I1 {bundle}/session.json is another than after a clean run"
 
 
 def i3_coaching_did_not_change(crashed: Tree, tree: Tree) -> Iterator[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -168,61 +167,3 @@ def _whole(survey: Survey, mode: str, plan: Plan) -> Row:
             row.violations.append(Violation(name, mode, number, where, problems))
     row.seconds = time.monotonic() - began
     return row
-
-
-# What is printed
-
-_VARIABLE: Final = re.compile(r"\d{3,}")
-
-
-def table(rows: Sequence[Row], modes: Sequence[str]) -> str:
-    """Scenario by mode: points tried, and violations behind an exclamation mark."""
-    found = {(row.scenario, row.mode): row for row in rows}
-    lines = [f"{'scenario':<14}" + "".join(f"{mode:>13}" for mode in modes)]
-    for name in dict.fromkeys(row.scenario for row in rows):
-        cells = (_cell(found.get((name, mode))) for mode in modes)
-        lines.append(f"{name:<14}" + "".join(f"{cell:>13}" for cell in cells))
-    totals = []
-    for mode in modes:
-        total = Row("", mode)
-        for row in rows:
-            if row.mode == mode:
-                total.add(row)
-        totals.append(total)
-    lines.append(f"{'all':<14}" + "".join(f"{_cell(total):>13}" for total in totals))
-    return "\n".join(lines)
-
-
-def _cell(row: Row | None) -> str:
-    if row is None or not row.points:
-        return "–"
-    missed = f"-{row.points - row.reached}" if row.reached < row.points else ""
-    return f"{row.points}{missed}" + (f" !{len(row.violations)}" if row.violations else "")
-
-
-def explained(rows: Sequence[Row], most: int) -> str:
-    """The violations, equal ones together, and how to see one again."""
-    kinds: dict[tuple[str, ...], list[Violation]] = {}
-    for violation in (violation for row in rows for violation in row.violations):
-        kinds.setdefault(tuple(_VARIABLE.sub("*", problem) for problem in violation.problems[:2]), []).append(violation)
-    lines = []
-    for found in list(kinds.values())[:most]:
-        first = found[0]
-        lines.append(f"\n{len(found)} × " + "\n    ".join(first.problems[:4]))
-        lines.append(f"    at: {first.where}")
-        lines.append(
-            f"    again: python -m tests.faults --scenario {first.scenario} --mode {first.mode} --point {first.point}"
-        )
-    if len(kinds) > most:
-        lines.append(f"\n… and {len(kinds) - most} more kinds")
-    return "\n".join(lines)
-
-
-def as_json(rows: Sequence[Row], seconds: float) -> dict[str, Any]:
-    return {
-        "points": sum(row.points for row in rows),
-        "reached": sum(row.reached for row in rows),
-        "violations": sum(len(row.violations) for row in rows),
-        "seconds": round(seconds, 1),
-        "rows": [asdict(row) for row in rows],
-    }

@@ -13,9 +13,11 @@ from typing import Final
 import anyio
 import structlog
 
+from sg_coach.contract import TAKE_FILE
 from sg_coach.digest import sha256_bytes
 from sg_hybrid.errors import QueueHeld
 from sg_hybrid.models import AiAddendum
+from sg_hybrid.prepared import TipClass
 from sg_hybrid.queue_entry import ClaimedFor, StoredContext, entry_bytes
 from sg_hybrid.queue_tools import expire_ids, requeue
 from sg_hybrid.switch import set_mode
@@ -23,7 +25,7 @@ from tests.fakes import EPOCH
 from tests.late_replies import OTHER_SESSION, context, put_context, put_file, queued
 
 from .injector import engine
-from .stage import Stage, tip_of, write
+from .stage import Stage, midi_take, tip_of, write
 
 Act = Callable[[Stage], Awaitable[None]]
 
@@ -307,25 +309,63 @@ def _broken_index(stage: Stage) -> None:
     write(stage.root / "2026-02-04" / "session.index.json", b'{"entries": [')
 
 
-def _clip_before_take(stage: Stage) -> None:
-    stage.take("z")
+# A prepared tip, and a take as MIDI
+
+
+def _tips_but_one(stage: Stage) -> None:
+    """The bank is full but for one tip, which is none for the take that comes."""
+    stage.generated("a")
     stage.coming("a")
+    stage.unmake("a")
+    lived(stage, _prepare_all)
+    stage.unmake("a")
+    next((stage.queue / "prepared").glob("*__panic_warn__*")).unlink()
+
+
+async def _prepare_all(stage: Stage) -> None:
+    async with stage.worker(watch=True, prepare=True):
+        stage.appear("a")
+        await _until(lambda: _count(stage, "tip_prepared") >= len(TipClass))
 
 
 async def _prepared(stage: Stage) -> None:
-    """The folder watcher, the preparer and signals: as in production."""
-    async with stage.worker({"a": "late"}, watch=True, prepare=True) as worker:
-        stage.generated("a")
-        for _ in range(200):
-            if len(os.listdir(stage.queue / "prepared")) >= 9:
-                break
-            await anyio.sleep(0.005)
+    """As in production: a clip is noticed and its tip prepared; its take shows one; the live reply is late."""
+    async with stage.worker({"a": "stop"}, watch=True, prepare=True, reply_deadline_ms=20, **_SOON) as worker:
+        stage.appear("a")
+        await _until(lambda: _count(stage, *_ASKED) >= 1)
         stage.arrive("a")
-        for _ in range(200):
-            if os.path.exists(stage.bundle("a") / "clip.coach.json"):
-                break
-            await anyio.sleep(0.005)
-        await worker._worker.quiet()
+        await _until(lambda: _count(stage, "cycle") >= 1)
+        await _until(lambda: _count(stage, *_ASKED) >= 2)  # that text is used up, so another is asked for
+        await worker._worker.parts.scores.flush()
+
+
+def _count(stage: Stage, *events: str) -> int:
+    return sum(event["event"] in events for event in stage.said())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Wait a moment for what a fault may prevent."""
+    for _ in range(80):
+        if condition():
+            return
+        await anyio.sleep(0.005)
+
+
+def _midi_takes(stage: Stage) -> None:
+    """One comes to a clip without any, one to a clip whose earlier take is coached."""
+    for clip in ("m", "n"):
+        stage.midi_clip(clip)
+    write(stage.bundle("n") / TAKE_FILE, midi_take("n", 90))
+    lived(stage, _coach_everything)
+    for clip in ("m", "n"):
+        write(stage.incoming / clip, midi_take(clip, 100))
+
+
+async def _coach_midi(stage: Stage) -> None:
+    async with stage.worker(ai_enabled=False) as worker:
+        for clip in ("m", "n"):
+            stage.arrive(clip, TAKE_FILE)
+            await stage.coach(worker, clip)
 
 
 async def _watching(stage: Stage) -> None:
@@ -346,6 +386,8 @@ def _clip_a(stage: Stage) -> None:
 
 
 _A: Final = frozenset({"a"})
+_SOON: Final = {"rescan_interval_s": 0.1}
+_ASKED: Final = ("tip_prepared", "tip_not_prepared", "prepared_tip_not_stored")
 
 SCENARIOS: Final = {
     scenario.name: scenario
@@ -381,6 +423,8 @@ SCENARIOS: Final = {
         Scenario("open-calls", "the end comes while calls are open", _two_takes, _end_with_open_calls),
         Scenario("bad-take", "a take that cannot be read, then a corrected one", _bad_take, _refuse_then_coach),
         Scenario("broken-index", "the day's index cannot be read", _broken_index, _coach_everything),
+        Scenario("prepared", "a prepared tip is shown, the live reply is late", _tips_but_one, _prepared, in_time=_A),
+        Scenario("take-mid", "takes come as MIDI, one over an earlier one", _midi_takes, _coach_midi),
         Scenario("watching", "a take arrives in a watched folder; SIGTERM", _clip_a, _watching),
     )
 }

@@ -19,14 +19,16 @@ import anyio._backends._asyncio  # here and now, not anew in each child
 import inotify_simple  # noqa: F401 - the same
 import structlog
 
+from sg_coach.contract import COMP_FILE, TAKE_FILE
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_hybrid import compose, cycle, inotify_watch  # noqa: F401 - the same
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import AiUnreachable
-from sg_hybrid.models import AiReply, CoachRequest
+from sg_hybrid.models import TAGS_FILE, AiReply, CoachRequest
 from sg_hybrid.race import Limits
 from sg_hybrid.settings import Settings
+from tests.conftest import FIXTURES
 from tests.fake_edges import SESSION_ID, session
 from tests.fakes import FakeClock
 
@@ -39,6 +41,7 @@ ENDING: Final = "ending"
 """Said by the stage when a scenario lets its worker go."""
 
 _TRIES: Final = 2
+_MIDI: Final = FIXTURES / "takes" / "clip_bossa"
 _log = structlog.get_logger(__name__)
 
 
@@ -135,14 +138,25 @@ class Stage:
         """A take that will `arrive`."""
         write(self.incoming / clip, record(clip, **changes))
 
-    def arrive(self, clip: str) -> None:
-        """The instrument leaves the take: whole, by a rename; it tries again if its disk refuses."""
-        for _ in range(_TRIES):
-            with suppress(OSError):
-                os.rename(self.incoming / clip, self.bundle(clip) / "session.json")
-                break
-        with suppress(OSError), Folder.open(self.bundle(clip)) as folder:
-            folder.sync()
+    def midi_clip(self, clip: str) -> None:
+        """What a generator leaves for a clip that is played as MIDI."""
+        bundle = self.bundle(clip)
+        tags = json.dumps(json.loads((_MIDI / TAGS_FILE).read_bytes()) | {"clip_id": clip}).encode()
+        write(bundle / TAGS_FILE, tags)
+        write(bundle / COMP_FILE, (_MIDI / COMP_FILE).read_bytes())
+        write(bundle / "manifest.json", generator_manifest(clip, tags))
+
+    def unmake(self, clip: str) -> None:
+        """A bundle that will `appear`."""
+        os.rename(self.bundle(clip), self.incoming / f"bundle_{clip}")
+
+    def appear(self, clip: str) -> None:
+        """The generator has finished a bundle."""
+        _left(self.incoming / f"bundle_{clip}", self.bundle(clip))
+
+    def arrive(self, clip: str, name: str = "session.json") -> None:
+        """The instrument leaves the take."""
+        _left(self.incoming / clip, self.bundle(clip) / name)
 
     # Running
 
@@ -210,6 +224,16 @@ class Stage:
         anyio.run(act, self)
 
 
+def _left(made: Path, path: Path) -> None:
+    """Another program leaves what it made: whole, by a rename; it tries again if its disk refuses."""
+    for _ in range(_TRIES):
+        with suppress(OSError):
+            os.rename(made, path)
+            break
+    with suppress(OSError), Folder.open(path.parent) as folder:
+        folder.sync()
+
+
 def _has_open_end(worker: HybridWorker, clip: str) -> bool:
     ai: object = worker._coach
     return isinstance(ai, ScriptedAi) and ai.script.get(clip) in ("never", "stop")
@@ -226,6 +250,14 @@ def record(clip: str, **changes: Any) -> bytes:
     """The facts of a take; each clip has others."""
     bpm = 100.0 + sum(clip.encode()) % 50
     return session(**{"session_id": SESSION_ID, "bpm": bpm, **changes}).model_dump_json().encode()
+
+
+def midi_take(clip: str, velocity: int) -> bytes:
+    """The example take, each clip's and each velocity's another file."""
+    data = bytearray((_MIDI / TAKE_FILE).read_bytes())
+    first = data.index(0x90)
+    data[first + 2] = velocity - sum(clip.encode()) % 8
+    return bytes(data)
 
 
 def generator_manifest(clip: str, tags: bytes) -> bytes:

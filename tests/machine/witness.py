@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
+
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import apply_progression_policy, next_ema
@@ -65,6 +67,8 @@ class Witness:
     attached: Counter[int] = field(default_factory=Counter)
     kept: Counter[int] = field(default_factory=Counter)
     """Late replies that the spool acknowledged."""
+    claimed_at: dict[int, float] = field(default_factory=dict)
+    """When a reply was last claimed, in seconds of the event loop."""
     shown_later: Counter[int] = field(default_factory=Counter)
     lost: set[int] = field(default_factory=set)
     """What a process held in memory when the power failed."""
@@ -198,6 +202,8 @@ class WatchedSpool:
     async def claim(self, query: Query, target: Path) -> Claim | None:
         self._life.point()
         claim = await self._inner.claim(query, target)
+        if claim is not None:
+            self._witness.claimed_at[number_in(claim.document)] = anyio.current_time()
         self._life.point()
         return claim
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -78,6 +79,16 @@ async def test_a_take_that_waits_at_the_start_is_found(place: Place) -> None:
     assert DiskIntake([place.root]).scan() == [bundle]
     async with place.worker(ai_enabled=False):
         await until(lambda: (bundle / "manifest.json").exists())
+
+
+def test_a_take_that_is_analysed_already_keeps_its_place_in_playing_order(place: Place) -> None:
+    first, second = clip_in(place, "z_first"), clip_in(place, "a_second")
+    for played, bundle in enumerate((first, second), 1):
+        drop(bundle)
+        os.utime(bundle / TAKE_FILE, (played, played))
+    with Folder.open(first) as folder:  # a kill came after it
+        assert analyse_take_file(folder)
+    assert DiskIntake([place.root]).scan() == [first, second]
 
 
 async def test_a_folder_with_nothing_but_a_take_is_a_bundle(place: Place) -> None:

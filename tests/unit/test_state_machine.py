@@ -7,9 +7,7 @@ import logging
 import pytest
 import structlog
 
-from tests.deep import examples
-from tests.machine.evening import Evening
-from tests.machine.world import MemoryWorld
+from tests.machine.in_memory import EVENINGS, EveningInMemory
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +15,5 @@ def _quiet_logs() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-class EveningInMemory(Evening):
-    make_world = MemoryWorld
-
-
 TestEveningInMemory = EveningInMemory.TestCase
-TestEveningInMemory.settings = examples(60, steps=40)
+TestEveningInMemory.settings = EVENINGS

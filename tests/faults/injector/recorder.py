@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tests.faults.tree import Tree
+from tests.faults.tree import Tree, taken
 
 Kind = Literal["add", "del", "mv", "size", "data", "sync", "said"]
 
@@ -78,12 +78,18 @@ class Log:
 def log_of(tree: Tree) -> Log:
     """Return a log in which nothing has happened to `tree` yet."""
     log = Log()
+    _enter(log, tree)
+    return log
+
+
+def _enter(log: Log, tree: Tree) -> dict[str, int]:
+    """Number a folder (path empty) and what is in it, all of it safe."""
     numbers = {"": log.new(0o755, None)}
     for path in sorted(tree):
         parent, _, name = path.rpartition("/")
         numbers[path] = log.new(tree[path].mode, tree[path].data)
         log.names[numbers[parent]][name] = numbers[path]
-    return log
+    return numbers
 
 
 def missed(log: Log, calls: Sequence[str]) -> dict[str, int]:
@@ -249,22 +255,29 @@ class Recorder:
         there, found = self._find(was), self._find(will_be)
         self.log.calls["rename"] += there is not None or found is not None
         from_outside = there is None and found is not None
-        content = Path(was).read_bytes() if from_outside and os.path.isfile(was) else b""
+        brought = self._brought(was) if from_outside and os.path.exists(was) else -1
         real(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
         if found is None:
             return
         into, new_name, old = found
         label = self._label("rename", was, will_be)
-        if there is None:  # what comes from outside was safe there
-            file = self.log.new(0o644, content)
-            self._names[into][new_name] = file
-            self._note("add", label, file=file, folder=into, name=new_name)
+        if there is None:
+            self._names[into][new_name] = brought
+            self._note("add", label, file=brought, folder=into, name=new_name)
             return
         folder, name, file = there
         self._names[folder].pop(name, None)
         self._names[into][new_name] = file
         facts = {"folder": folder, "name": name, "into": into, "new_name": new_name, "replaced": old >= 0}
         self._note("mv", label, file=file, **facts)
+
+    def _brought(self, path: str) -> int:
+        """Number a file or a folder that comes from outside: it was safe there."""
+        if os.path.isfile(path):
+            return self.log.new(0o644, Path(path).read_bytes())
+        numbers = _enter(self.log, taken(Path(path)))
+        self._names |= {number: dict(self.log.names[number]) for number in numbers.values() if number in self.log.names}
+        return numbers[""]
 
 
 def _appends(fd: int) -> bool:
