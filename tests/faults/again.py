@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import invariants, tree
+from . import tree
+from .facts import parsed
 from .injector import engine
 from .injector.engine import Fault, Point
 from .stage import Stage, recover
@@ -78,4 +79,4 @@ def _state(stage: Stage, path: str) -> State:
 
 
 def _key(survey: Survey, state: State) -> bytes:
-    return state_key(survey.before, state.tree, invariants.parsed(state.journal))
+    return state_key(survey.before, state.tree, parsed(state.journal))

@@ -4,30 +4,25 @@ safely on the disk), `act` is the run in which something goes wrong."""
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import anyio
 import structlog
 
-from sg_coach.contract import TAKE_FILE
-from sg_coach.digest import sha256_bytes
 from sg_hybrid.errors import QueueHeld
-from sg_hybrid.models import AiAddendum
-from sg_hybrid.prepared import TipClass
-from sg_hybrid.queue_entry import ClaimedFor, StoredContext, entry_bytes
+from sg_hybrid.queue_entry import entry_bytes
 from sg_hybrid.queue_tools import expire_ids, requeue
 from sg_hybrid.switch import set_mode
 from tests.fakes import EPOCH
-from tests.late_replies import OTHER_SESSION, context, put_context, put_file, queued
+from tests.late_replies import OTHER_SESSION, queued
 
-from .injector import engine
-from .stage import Stage, midi_take, tip_of, write
-
-Act = Callable[[Stage], Awaitable[None]]
+from . import inputs
+from .setups import Act, claimed, coach_everything, lived, waiting
+from .stage import Stage, tip_of, write
 
 ALMOST_OVER: Final = EPOCH - timedelta(seconds=295)
 """When a reply was queued that may wait five seconds more."""
@@ -49,46 +44,6 @@ class Scenario:
     """Whose replies may not stand in a later take's bundle."""
     later_s: float = 2.0
     """How much later the restart is, in seconds of the stage's clock."""
-
-
-def waiting(
-    stage: Stage, clip: str, queued_at: datetime = EPOCH, *, session_id: str = "", more: str = ""
-) -> AiAddendum:
-    """A late reply of an earlier take that waits; `more` are words that tell it from another of the same clip."""
-    reply = queued(clip, queued_at, coaching_tip=tip_of(clip) + more)
-    put_file(stage.queue, reply, context(clip, **({"session_id": session_id} if session_id else {})))
-    (stage.queue / "pending").chmod(0o700)
-    (stage.queue / "context").chmod(0o700)
-    private(stage)
-    return reply
-
-
-def claimed(stage: Stage, clip: str, target: str | None, *, shown: bool = False) -> bytes:
-    """A reply that a dead worker was applying to the bundle `target` (None: nobody knows)."""
-    reply = queued(clip, EPOCH, coaching_tip=tip_of(clip))
-    put_file(stage.queue, reply, folder="claimed")
-    document = entry_bytes(reply)
-    if target is not None:
-        bound = ClaimedFor(str(stage.bundle(target)), sha256_bytes(document))
-        put_context(stage.queue, StoredContext(context(clip), sha256_bytes(document), bound))
-        if shown:
-            write(stage.bundle(target) / "clip.ai_coach.queued.json", document)
-    private(stage)
-    return document
-
-
-def private(stage: Stage) -> None:
-    for folder, _, files in os.walk(stage.queue):
-        os.chmod(folder, 0o700)
-        for name in files:
-            os.chmod(os.path.join(folder, name), 0o600)
-
-
-def lived(stage: Stage, act: Act) -> None:
-    """Let an earlier worker live through `act`."""
-    ended = engine.unwatched(lambda: stage.play(act))
-    if ended.exit or ended.hung:
-        raise RuntimeError(f"an earlier worker ended with {ended.exit}")
 
 
 # A take arrives
@@ -245,7 +200,7 @@ def _crashed(stage: Stage) -> None:
     """Every state that a crash may leave, at once."""
     for clip in ("a", "b", "c"):
         stage.take(clip, session_id=f"{ord(clip):04d}8400-e29b-41d4-a716-446655440000")
-    lived(stage, _coach_everything)
+    lived(stage, coach_everything)
     claimed(stage, "shown", "a", shown=True)
     claimed(stage, "unshown", "b")
     claimed(stage, "unknown", None)
@@ -256,11 +211,6 @@ def _crashed(stage: Stage) -> None:
     write(stage.queue / "context" / "orphan.json", b"{}", 0o600)
     os.unlink(stage.bundle("c") / "manifest.json")
     stage.generated("c")
-
-
-async def _coach_everything(stage: Stage) -> None:
-    async with stage.worker(ai_enabled=False) as worker:
-        await stage.scan(worker)
 
 
 async def _restart(stage: Stage) -> None:
@@ -277,7 +227,7 @@ async def _two_workers(stage: Stage) -> None:
             pass
         await stage.coach(worker, "a")
     stage.arrive("b")
-    await _coach_everything(stage)
+    await coach_everything(stage)
 
 
 async def _end_with_open_calls(stage: Stage) -> None:
@@ -285,109 +235,7 @@ async def _end_with_open_calls(stage: Stage) -> None:
         await stage.coach(worker, "a", "b")
 
 
-# Other inputs
-
-
-def _bad_take(stage: Stage) -> None:
-    stage.take("b")
-    stage.generated("c")
-    write(stage.bundle("c") / "session.json", b'{"bpm": "fast"')
-    stage.coming("c")
-
-
-async def _refuse_then_coach(stage: Stage) -> None:
-    async with stage.worker(ai_enabled=False) as worker:
-        await stage.coach(worker, "c", "b")
-        stage.arrive("c")
-        await stage.coach(worker, "c")
-
-
-def _broken_index(stage: Stage) -> None:
-    """Of two sessions: which of their takes comes first is nothing to either."""
-    stage.take("a")
-    stage.take("b", session_id=OTHER_SESSION)
-    write(stage.root / "2026-02-04" / "session.index.json", b'{"entries": [')
-
-
-# A prepared tip, and a take as MIDI
-
-
-def _tips_but_one(stage: Stage) -> None:
-    """The bank is full but for one tip, which is none for the take that comes."""
-    stage.generated("a")
-    stage.coming("a")
-    stage.unmake("a")
-    lived(stage, _prepare_all)
-    stage.unmake("a")
-    next((stage.queue / "prepared").glob("*__panic_warn__*")).unlink()
-
-
-async def _prepare_all(stage: Stage) -> None:
-    async with stage.worker(watch=True, prepare=True):
-        stage.appear("a")
-        await _until(lambda: _count(stage, "tip_prepared") >= len(TipClass))
-
-
-async def _prepared(stage: Stage) -> None:
-    """As in production: a clip is noticed and its tip prepared; its take shows one; the live reply is late."""
-    async with stage.worker({"a": "stop"}, watch=True, prepare=True, reply_deadline_ms=20, **_SOON) as worker:
-        stage.appear("a")
-        await _until(lambda: _count(stage, *_ASKED) >= 1)
-        stage.arrive("a")
-        await _until(lambda: _count(stage, "cycle") >= 1)
-        await _until(lambda: _count(stage, *_ASKED) >= 2)  # that text is used up, so another is asked for
-        await worker._worker.parts.scores.flush()
-
-
-def _count(stage: Stage, *events: str) -> int:
-    return sum(event["event"] in events for event in stage.said())
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    """Wait a moment for what a fault may prevent."""
-    for _ in range(80):
-        if condition():
-            return
-        await anyio.sleep(0.005)
-
-
-def _midi_takes(stage: Stage) -> None:
-    """One comes to a clip without any, one to a clip whose earlier take is coached."""
-    for clip in ("m", "n"):
-        stage.midi_clip(clip)
-    write(stage.bundle("n") / TAKE_FILE, midi_take("n", 90))
-    lived(stage, _coach_everything)
-    for clip in ("m", "n"):
-        write(stage.incoming / clip, midi_take(clip, 100))
-
-
-async def _coach_midi(stage: Stage) -> None:
-    async with stage.worker(ai_enabled=False) as worker:
-        for clip in ("m", "n"):
-            stage.arrive(clip, TAKE_FILE)
-            await stage.coach(worker, clip)
-
-
-async def _watching(stage: Stage) -> None:
-    """A take that arrives while the worker watches; then SIGTERM."""
-    async with stage.worker(watch=True, ai_enabled=False, rescan_interval_s=0.1) as worker:
-        stage.arrive("a")
-        for _ in range(200):
-            if os.path.exists(stage.bundle("a") / "clip.coach.json"):
-                break
-            await anyio.sleep(0.005)
-        os.kill(os.getpid(), 15)
-        await worker.serve()
-
-
-def _clip_a(stage: Stage) -> None:
-    stage.generated("a")
-    stage.coming("a")
-
-
 _A: Final = frozenset({"a"})
-_SOON: Final = {"rescan_interval_s": 0.1}
-_ASKED: Final = ("tip_prepared", "tip_not_prepared", "prepared_tip_not_stored")
 
 SCENARIOS: Final = {
     scenario.name: scenario
@@ -421,10 +269,18 @@ SCENARIOS: Final = {
             "two-workers", "a second worker on the queue, then one after the other", _one_now_one_later, _two_workers
         ),
         Scenario("open-calls", "the end comes while calls are open", _two_takes, _end_with_open_calls),
-        Scenario("bad-take", "a take that cannot be read, then a corrected one", _bad_take, _refuse_then_coach),
-        Scenario("broken-index", "the day's index cannot be read", _broken_index, _coach_everything),
-        Scenario("prepared", "a prepared tip is shown, the live reply is late", _tips_but_one, _prepared, in_time=_A),
-        Scenario("take-mid", "takes come as MIDI, one over an earlier one", _midi_takes, _coach_midi),
-        Scenario("watching", "a take arrives in a watched folder; SIGTERM", _clip_a, _watching),
+        Scenario(
+            "bad-take", "a take that cannot be read, then a corrected one", inputs.bad_take, inputs.refuse_then_coach
+        ),
+        Scenario("broken-index", "the day's index cannot be read", inputs.broken_index, coach_everything),
+        Scenario(
+            "prepared",
+            "a prepared tip is shown, the live reply is late",
+            inputs.tips_but_one,
+            inputs.prepared,
+            in_time=_A,
+        ),
+        Scenario("take-mid", "takes come as MIDI, one over an earlier one", inputs.midi_takes, inputs.coach_midi),
+        Scenario("watching", "a take arrives in a watched folder; SIGTERM", inputs.clip_a, inputs.watching),
     )
 }

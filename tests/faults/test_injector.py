@@ -222,7 +222,8 @@ def test_a_reply_in_two_places_is_found() -> None:
 
 
 def test_an_entry_written_twice_is_found() -> None:
-    assert "I19" in found(sabotaged("take", always_appended), "ENOSPC")
+    two_takes = sabotaged("late-next", always_appended)  # the second gives the writer time for its second try
+    assert "I19" in found(two_takes, "ENOSPC")
 
 
 def test_names_that_are_not_fsynced_are_found() -> None:

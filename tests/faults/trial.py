@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from . import invariants, tree
+from . import instant, invariants, tree
+from .facts import Before, Said
 from .injector import engine
 from .injector.engine import Fault, Point, Run
 from .injector.syscalls import CLOSES, READ_SIDE, SYNCS, WRITING, applies
-from .invariants import Before
 from .scenarios import Scenario
 from .stage import ENDING, GRACE_S, STARTING, Stage, recover
 
@@ -89,7 +89,7 @@ def survey(scenario: Scenario) -> Survey:
         before = Before(scenario, tree.take(stage.box))
         writes = _clean(scenario, stage, reads=False)
         before.clean = tree.take(stage.box)
-        problems = [*invariants.raw(before, before.clean), *restarted(before, stage)]
+        problems = [*instant.raw(before, before.clean), *restarted(before, stage)]
         if problems:
             raise Wrong(f"{scenario.name}: {problems[0]} (and {len(problems) - 1} more)")
     with arranged(scenario) as stage:
@@ -138,14 +138,14 @@ class Judge:
         key = state_key(before, now, stage.said()) + bytes([after_a_cut])
         if key in self.good:
             return []
-        at_once = invariants.raw(before, now, unsettled=invariants.unlisted_hints(now) if after_a_cut else frozenset())
+        at_once = instant.raw(before, now, unsettled=instant.unlisted_hints(now) if after_a_cut else frozenset())
         problems = [*at_once, *restarted(before, stage)]
         if not problems:
             self.good.add(key)
         return problems
 
 
-def state_key(before: Before, now: tree.Tree, said: invariants.Said) -> bytes:
+def state_key(before: Before, now: tree.Tree, said: Said) -> bytes:
     """Two states of one key differ in nothing that a restart or a reader could see, or that was promised."""
     promised = sorted(
         {
