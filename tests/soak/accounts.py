@@ -79,6 +79,22 @@ class _Log:
     cancelled: set[tuple[int, str]] = field(default_factory=set)
     """Calls that were still being read when their worker ended."""
     applied: list[tuple[float, str]] = field(default_factory=list)
+    shown: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
+    """Cycles that ended with a reply in their bundle: the reply's clip to when, and to the bundle's clip."""
+
+    def keep_shown_in(self, clips: set[str]) -> None:
+        """Forget the cycles of other clips: there, the file itself has to be found."""
+        for reply, cycles in self.shown.items():
+            self.shown[reply] = [cycle for cycle in cycles if cycle[1] in clips]
+
+    def was_shown(self, reply: Reply, *, live: bool) -> bool:
+        """Whether a cycle of a clip that was taken again says that it showed the reply.
+
+        A tip can come between the look of the player who takes the clip again and the worker's clearing away, so that
+        only the worker's word is left of it.
+        """
+        cycles = self.shown[reply.clip_id]
+        return any((clip == reply.clip_id) is live and at >= reply.sent - SLACK_S for at, clip in cycles)
 
 
 def account(soak: Soak) -> Accounts:
@@ -87,6 +103,8 @@ def account(soak: Soak) -> Accounts:
     log = _read_logs(soak.lives, result)
     replies, invalid = _read_journals(soak, result)
     places = _places(soak)
+    retaken = {take.clip_id for takes in soak.sessions for take in takes if take.retake}
+    log.keep_shown_in(retaken)
     for mark in sorted(places.keys() - {reply.mark for reply in replies}):
         why = "is one that may not be shown" if mark in invalid else "was never sent"
         if mark in invalid or not _was_begun(soak, mark):
@@ -154,6 +172,8 @@ def _places(soak: Soak) -> dict[str, list[str]]:
 def _where(reply: Reply, places: list[str], log: _Log, lives: Sequence[Life], result: Accounts) -> str:
     if sorted(places) == ["applied", "shown later"]:
         return "applied"
+    if places == ["applied"] and log.was_shown(reply, live=False):
+        return "applied"
     if len(places) == 1 and places[0] in ("bundle", "replaced", "pending"):
         return places[0]
     if places:
@@ -166,6 +186,8 @@ def _where(reply: Reply, places: list[str], log: _Log, lives: Sequence[Life], re
 
 def _unacknowledged(reply: Reply, log: _Log, lives: Sequence[Life], result: Accounts) -> str:
     """Say why a reply that is nowhere was never acknowledged."""
+    if log.was_shown(reply, live=True):
+        return "replaced"
     life = lives[max(bisect_right([life.began for life in lives], reply.called) - 1, 0)]
     before_end = life.asked - reply.sent
     if (life.number, reply.clip_id) in log.not_kept:
@@ -209,6 +231,10 @@ def _note(log: _Log, life: Life, line: dict[str, Any], result: Accounts) -> None
     if event == "reply_expired":
         for each in line.get("clips", [clip]):
             log.expired[each].append(line["reason"])
+    elif event == "cycle":
+        shown = [clip] if line.get("ai_origin") == "live" else []
+        for each in (*shown, *filter(None, [line.get("applied")])):
+            log.shown[each].append((_moment(line), clip))
     elif event == "ai_warm_up":
         result.loaded[life.number] = _moment(line)
     elif event == "ai_failed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,16 @@ def test_applied_means_in_the_queue_and_in_one_later_bundle(evening: Evening) ->
     assert (found.ended, found.violations) == ({"applied": 1}, [])
     evening.file(f"{evening.take.folder}/clip.ai_coach.queued.json")
     assert "stands in" in evening.accounts().violations[0]
+
+
+def test_what_a_new_take_cleared_away_unseen_is_told_by_its_cycle_and_only_there(evening: Evening) -> None:
+    evening.said("cycle", ai_origin="live", applied=None)
+    assert "is nowhere" in evening.accounts().violations[0], "nobody took this clip again: the file has to be there"
+    evening.sessions[0][1] = replace(evening.sessions[0][1], clip_id=evening.take.clip_id, retake=True)
+    assert evening.accounts().ended == {"replaced": 1}
+    evening.lines.clear()
+    evening.said("cycle", at=evening.sent - 5, ai_origin="live", applied=None)
+    assert "is nowhere" in evening.accounts().violations[0], "that was an earlier reply"
 
 
 def test_shown_twice_is_a_violation(evening: Evening) -> None:
