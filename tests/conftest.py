@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ import trio.testing
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
 SHARED_DATA = HERE.parent.parent / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """Whoever starts the tests in the background ignores SIGINT and SIGQUIT, and so would every program under test."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture
