@@ -12,7 +12,7 @@ from .assignment_policy import plan_assignment
 from .assignment_serializer import assignment_to_jsonable, to_jsonable
 from .build_time import build_time
 from .canonical import canonical_assignment, canonical_evaluation
-from .coach_policy import evaluate_session
+from .coach_policy import evaluate_session, judge
 from .contract import CLIP_ID_PATTERN, MAX_SESSION_BYTES
 from .errors import CoachError, InvalidInput
 from .jsontext import parse_json_object, to_json_text
@@ -20,7 +20,7 @@ from .models import CoachEvaluation, SessionRecord, session_from
 from .ota_bundle import Attachment, build_assignment_ota_bundle
 from .ota_signing import Signer, Verifier
 from .ota_verify import VerifiedBundle, verify_assignment_ota_bundle, verify_assignment_ota_zip
-from .progression import Standing, apply_progression_policy, next_standing
+from .progression import Standing, coaching_after, next_standing
 from .timestamps import utc_text
 from .trees import read_file
 from .uncertainty import score_se
@@ -63,14 +63,11 @@ def coach(arguments: Namespace) -> Answer:
     """What `clip.coach.json` would say about a take, its trend from the earlier takes of `--history`."""
     session, evaluation = _evaluated(arguments.session)
     before = _standing_before(session, arguments.history) if arguments.history else None
-    coaching = apply_progression_policy(
-        evaluation,
-        clip_id=arguments.clip_id or _clip_id_of(arguments.session),
-        created_at_utc=utc_text(build_time()),
-        ema_before=before.average if before else None,
-        trend_se=before.trend_se(score_se(session)) if before else 0.0,
+    clip_id = arguments.clip_id or _clip_id_of(arguments.session)
+    now = utc_text(build_time())
+    return _document(
+        to_jsonable(coaching_after(before, evaluation, score_se(session), clip_id=clip_id, created_at_utc=now))
     )
-    return _document(to_jsonable(coaching))
 
 
 def ota_bundle(arguments: Namespace) -> Answer:
@@ -154,7 +151,7 @@ def _standing_before(session: SessionRecord, history: Path) -> Standing | None:
             continue
         earlier = _session(line, f"{history} line {number}")
         if _series(earlier) == _series(session):
-            standing = next_standing(standing, evaluate_session(earlier).score_0_100, score_se(earlier))
+            standing = next_standing(standing, judge(earlier).score_0_100, score_se(earlier))
     return standing
 
 

@@ -192,6 +192,19 @@ def apply_progression_policy(
     )
 
 
+def coaching_after(
+    before: Standing | None, evaluation: Judgement, score_se: float, *, clip_id: str, created_at_utc: str
+) -> CoachingDeterministic:
+    """Return the coaching of a take whose score has the standard error `score_se`, played where a session stood."""
+    return apply_progression_policy(
+        evaluation,
+        clip_id=clip_id,
+        created_at_utc=created_at_utc,
+        ema_before=before.average if before else None,
+        trend_se=before.trend_se(score_se) if before else 0.0,
+    )
+
+
 def coaching_bytes(coaching: CoachingDeterministic) -> bytes:
     """Return the bytes of `clip.coach.json`: the same coaching gives the same bytes, everywhere."""
     return to_json_bytes(coaching.model_dump(mode="json"))

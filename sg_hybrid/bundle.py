@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 from anyio import CapacityLimiter
 
-from sg_coach.coach_policy import evaluate_session
+from sg_coach.coach_policy import judge
 from sg_coach.contract import MAX_SESSION_BYTES
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
@@ -246,7 +246,7 @@ def context_in(bundle: Path) -> ReplyContext:
         clip_id=take.clip_id,
         session_id=str(take.session.session_id),
         program=program_key(take.session),
-        focus=evaluate_session(take.session).focus_code,
+        focus=judge(take.session).focus_code,
         bundle=str(bundle),
     )
 

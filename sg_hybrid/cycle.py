@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from sg_coach.coach_policy import judge
 from sg_coach.errors import CoachError
 from sg_coach.models import CoachingDeterministic
-from sg_coach.progression import Standing, apply_progression_policy
+from sg_coach.progression import Standing, coaching_after
 from sg_coach.timestamps import utc_text
 from sg_coach.uncertainty import score_se
 
@@ -177,13 +177,8 @@ class CycleRunner:
         t0 = self.clock.monotonic()
 
         def coach(before: Standing | None) -> CoachingDeterministic:
-            return apply_progression_policy(
-                evaluation,
-                clip_id=take.clip_id,
-                created_at_utc=utc_text(self.clock.now()),
-                ema_before=before.average if before else None,
-                trend_se=before.trend_se(score_se(take.session)) if before else 0.0,
-            )
+            now = utc_text(self.clock.now())
+            return coaching_after(before, evaluation, score_se(take.session), clip_id=take.clip_id, created_at_utc=now)
 
         return Coached(take, evaluation, self.scores.place(take, coach), t0)
 
@@ -346,6 +341,7 @@ class _Outcome:
     done: anyio.Event = field(default_factory=anyio.Event)
 
     def report(self, coached: Coached, status: AiStatus | None) -> CycleReport:
+        """Tell how the cycle ended."""
         return CycleReport(
             bundle=coached.take.bundle,
             clip_id=coached.take.clip_id,
@@ -359,6 +355,7 @@ class _Outcome:
         )
 
     async def finished(self, coached: Coached) -> CycleReport:
+        """Wait until the cycle has ended, and tell how."""
         await self.done.wait()
         return self.report(coached, self.status)
 

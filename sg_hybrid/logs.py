@@ -114,6 +114,7 @@ class _Patient:
         self._lost = stream is None
 
     def write(self, text: str) -> None:
+        """Write what can be written."""
         if self._lost:
             return
         try:

@@ -79,6 +79,7 @@ class Inbox:
         self._live: dict[str, Sighting] = {}
         self._scanned: deque[Sequence[Sighting]] = deque()
         self._first = 0
+        self._handed_out = False
         self.opened = anyio.Event()
         """Set when batches are handed out."""
         self._news = anyio.Event()
@@ -103,13 +104,17 @@ class Inbox:
 
     @property
     def idle(self) -> bool:
-        """Whether batches are handed out and none waits. Safe in any thread."""
-        return self.opened.is_set() and not self._live and not self._scanned
+        """Whether batches are handed out, none waits, and the last one is begun: its receiver waits for the next.
+
+        Safe in any thread.
+        """
+        return self.opened.is_set() and not (self._handed_out or self._live or self._scanned)
 
     def __aiter__(self) -> Inbox:
         return self
 
     async def __anext__(self) -> Sequence[Path]:
+        self._handed_out = False
         await anyio.lowlevel.checkpoint()
         while not (takes := self._next()):
             self._news = anyio.Event()
@@ -119,9 +124,13 @@ class Inbox:
     def _next(self) -> Sequence[Sighting] | None:
         if not self.opened.is_set():
             return None
+        self._handed_out = True  # before it is taken: another thread that looks now sees it here or there
         if self._live and not self._first:
             takes = sorted(self._live.values())
             self._live.clear()
             return takes
         self._first = max(0, self._first - 1)
-        return self._scanned.popleft() if self._scanned else None
+        if self._scanned:
+            return self._scanned.popleft()
+        self._handed_out = False
+        return None

@@ -111,7 +111,7 @@ class Worker:
         self._unwatched = anyio.Event()
         self._unwatched.set()
         self._under_way: dict[Path, anyio.Event] = {}
-        """The last bundle of each group of a batch that is not through; set when its hint is out."""
+        """The last bundle of each group of takes that is not through; set when its hint is out."""
         self.runner = CycleRunner(
             bundles=parts.bundles,
             spool=parts.spool,
@@ -200,7 +200,7 @@ class Worker:
         Waits while too many run.
         """
         if len(batch) == 1 and not self._under_way:
-            self._start_group(batch, [], lambda: None)
+            self._start_group(batch, [])
             return
         ahead, new = dict(self._under_way), set(batch)
         known = [bundle for bundle in ahead if bundle not in new]
@@ -208,11 +208,11 @@ class Worker:
             mine = [bundle for bundle in group if bundle in new]
             if mine:
                 await self.runner.active.below(MAX_AT_ONCE)
-                hinted = self._under_way[mine[-1]] = anyio.Event()
-                before = [ahead[bundle] for bundle in group if bundle in ahead]
-                self._start_group(mine, before, partial(self._is_through, mine[-1], hinted))
+                self._start_group(mine, [ahead[bundle] for bundle in group if bundle in ahead])
 
-    def _start_group(self, group: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]) -> None:
+    def _start_group(self, group: Sequence[Path], before: Sequence[anyio.Event]) -> None:
+        hinted = self._under_way[group[-1]] = anyio.Event()
+        through = partial(self._is_through, group[-1], hinted)
         self.runner.active.enter()
         self._tasks.start_soon(self._coach_in_order, group, before, through, name=f"takes from {group[0].name}")
 

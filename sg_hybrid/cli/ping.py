@@ -8,7 +8,7 @@ from uuid import UUID
 
 import anyio
 
-from sg_coach.coach_policy import evaluate_session
+from sg_coach.coach_policy import judge
 from sg_coach.models import ProgramRef, ProgramType, SessionRecord
 from sg_coach.progression import apply_progression_policy
 from sg_hybrid.ai_client import create_coach
@@ -88,7 +88,7 @@ def _request() -> CoachRequest:
         total_events=64,
         notes_on_grid_ratio=0.86,
     )
-    evaluation = evaluate_session(session)
+    evaluation = judge(session)
     coaching = apply_progression_policy(
         evaluation, clip_id=CLIP_ID, created_at_utc="2026-01-01T00:00:00.000Z", ema_before=None
     )

@@ -104,6 +104,7 @@ class Histogram:
         return sum(self.counts) + self.over + self.unknown
 
     def document(self) -> dict[str, Any]:
+        """Return it for `--json`."""
         step = self.ttl_s / PARTS
         buckets = [
             {"from_s": round(step * part, 3), "to_s": round(step * (part + 1), 3), "count": count}

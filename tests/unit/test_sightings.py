@@ -106,6 +106,28 @@ class TestInbox:
         assert names(await anext(inbox)) == ["now"]
         assert names(await anext(inbox)) == [f"{BATCH:04}"]
 
+    async def test_idle_when_the_receiver_of_the_last_batch_waits_for_the_next(self) -> None:
+        inbox = Inbox()
+        seen = [inbox.idle]
+        inbox.open()
+
+        async def receive() -> None:
+            async for _ in inbox:
+                seen.append(inbox.idle)
+                await anyio.sleep(10)
+                seen.append(inbox.idle)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            await anyio.sleep(5)
+            seen.append(inbox.idle)
+            inbox.put_live([take("now")])
+            seen.append(inbox.idle)
+            await anyio.sleep(15)
+            seen.append(inbox.idle)
+            tasks.cancel_scope.cancel()
+        assert seen == [False, True, False, False, False, True]
+
     async def test_receiver_is_woken(self) -> None:
         inbox = Inbox()
         inbox.open()

@@ -130,6 +130,20 @@ async def test_a_live_take_comes_after_those_of_its_session_that_a_scan_found() 
     assert bundles.emitted_at[again] == pytest.approx(begin + 1.0)
 
 
+async def test_a_take_comes_after_a_lone_one_of_its_session_that_is_slow() -> None:
+    bundles = FakeBundles(emit_takes=1.0)
+    slow, next_one = bundles.add("a0"), bundles.add("a1")
+    async with Worker.opened(parts(bundles=bundles, gate=FakeGate(enabled=False))) as worker:
+        assert worker.takes_lone_takes()
+        await worker.dispatch([slow])
+        assert not worker.takes_lone_takes()
+        await anyio.sleep(0.5)
+        await worker.dispatch([next_one])
+        await worker.quiet()
+        assert worker.takes_lone_takes()
+    assert bundles.emitted_at[next_one] == pytest.approx(bundles.emitted_at[slow] + 1.0)
+
+
 async def test_one_request_to_stop_does_not_hurry() -> None:
     """What SIGTERM does: the request, then the end of the block."""
     made = parts(coach=ScriptedCoach(default=(4.0, reply())))
