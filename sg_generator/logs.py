@@ -13,9 +13,8 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from sg_coach.setting_values import LogFormat, LogLevel
 from sg_coach.untrusted import shown
-
-from .settings import LogFormat, LogLevel
 
 _LONGEST: Final = 1000
 

@@ -42,7 +42,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -53,37 +53,34 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
-    ValidationInfo,
     model_validator,
+)
+
+from sg_coach.setting_values import (
+    MAX_SHOWN,
+    FolderPath,
+    FolderPaths,
+    LogFormat,
+    LogLevel,
+    OnOff,
+    choice,
+    folder,
+    setting,
+    variables_of,
 )
 
 from .config_file import did_you_mean, find_config, read_config
 from .errors import ConfigError
 
-_ON: Final = ("true", "1", "yes", "on")
-_OFF: Final = ("false", "0", "no", "off")
 _MODEL: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$"
 _KEY: Final = re.compile(r"[!-~]{1,512}")
 _SECRETS: Final = ("anthropic_api_key", "cloud_token")
-_SHOWN: Final = 80
-"""Longest part of a refused value that a message quotes, in characters."""
-
-
-def _switch(value: object) -> object:
-    text = str(value).strip().lower()
-    if text not in _ON + _OFF:
-        raise ValueError("neither on nor off")
-    return text in _ON
 
 
 def _number(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("a switch, not a number")  # noqa: TRY004 - pydantic turns ValueError into its report
     return value
-
-
-def _choice(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
 
 
 def _key(value: object) -> object:
@@ -105,43 +102,6 @@ def _url(value: object) -> object:
     return text
 
 
-def _folder(value: object, info: ValidationInfo) -> Path:
-    text = os.fspath(value) if isinstance(value, str | Path) else ""
-    if not text.strip() or "\0" in text:
-        raise ValueError("no usable path")
-    head, slash, rest = text.partition("/")
-    if head == "~":
-        text = f"{_home(info)}{slash}{rest}"
-    elif head.startswith("~"):
-        raise ValueError("another user's home is not looked up")
-    return Path(text).absolute()
-
-
-def _folders(value: object, info: ValidationInfo) -> tuple[Path, ...]:
-    parts = value.split(os.pathsep) if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple):
-        raise ValueError("no list of folders")  # noqa: TRY004 - pydantic turns ValueError into its report
-    folders = dict.fromkeys(_folder(part, info) for part in parts if part != "")
-    if not folders:
-        raise ValueError("names no folder")
-    return tuple(folders)
-
-
-def _home(info: ValidationInfo) -> str:
-    environ = os.environ if info.context is None else info.context["environ"]  # noqa: TID251 - the only reader
-    home = str(environ.get("HOME", ""))
-    if not home.startswith("/"):
-        variable = VARIABLES[info.field_name or ""]
-        raise ConfigError(f"HOME is not set, and {info.field_name} needs it; set HOME, or {variable} to a folder")
-    return home
-
-
-def _setting(variable: str, default: object, takes: str, **limits: Any) -> Any:
-    """Declare a field: the variable that sets it, and (for messages) what it takes."""
-    return Field(default, description=takes, json_schema_extra={"variable": variable}, **limits)
-
-
-OnOff = Annotated[bool, BeforeValidator(_switch)]
 Whole = Annotated[int, BeforeValidator(_number)]
 MaybeWhole = Annotated[int | None, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -149,13 +109,9 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_MODEL)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Url = Annotated[str, BeforeValidator(_url)]
 MaybeUrl = Annotated[str | None, BeforeValidator(lambda value: value if value is None else _url(value))]
-Provider = Annotated[Literal["anthropic", "cloud"], BeforeValidator(_choice)]
-FolderPath = Annotated[Path, BeforeValidator(_folder)]
-MaybeFile = Annotated[Path | None, BeforeValidator(lambda value, info: None if value is None else _folder(value, info))]
-FolderPaths = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
-Watcher = Annotated[Literal["auto", "inotify", "portable"], BeforeValidator(_choice)]
-LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_choice)]
-LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_choice)]
+Provider = Annotated[Literal["anthropic", "cloud"], BeforeValidator(choice)]
+MaybeFile = Annotated[Path | None, BeforeValidator(lambda value, info: None if value is None else folder(value, info))]
+Watcher = Annotated[Literal["auto", "inotify", "portable"], BeforeValidator(choice)]
 
 
 class Settings(BaseModel):
@@ -163,37 +119,37 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
-    ai_enabled: OnOff = _setting("AI_COACH_ENABLED", False, "true or false (also 1/0, yes/no, on/off)")
-    reply_deadline_ms: Whole = _setting("AI_COACH_DEADLINE_MS", 500, "whole milliseconds, 1 to 60000", ge=1, le=60_000)
-    give_up_after_s: Seconds = _setting("AI_COACH_LATE_WINDOW_S", 30.0, "seconds, up to 600", gt=0, le=600)
-    spool_ttl_s: Seconds = _setting("AI_COACH_QUEUE_TTL_S", 300.0, "seconds, up to 86400 (a day)", gt=0, le=86_400)
-    applied_keep_days: Whole = _setting("AI_COACH_APPLIED_KEEP_DAYS", 30, "whole days, 0 to 3650", ge=0, le=3650)
-    ai_provider: Provider = _setting("AI_COACH_PROVIDER", "anthropic", "anthropic or cloud")
-    ai_model: Name = _setting("AI_COACH_MODEL", "claude-haiku-5-5", "a model name of A-Z a-z 0-9 . _ : / @ -")
-    anthropic_api_key: Key = _setting("ANTHROPIC_API_KEY", None, "the key as the provider shows it")
-    anthropic_base_url: Url = _setting("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "an http or https address")
-    cloud_url: MaybeUrl = _setting("AI_COACH_URL", None, "the http or https address of a companion service")
-    cloud_token: Key = _setting("AI_COACH_TOKEN", None, "the token as the companion service shows it")
-    queue_dir: FolderPath = _setting("SG_COACH_QUEUE_DIR", "~/.sg-coach-queue", "a folder, absolute or below ~")
-    bundle_roots: FolderPaths = _setting(
+    ai_enabled: OnOff = setting("AI_COACH_ENABLED", False, "true or false (also 1/0, yes/no, on/off)")
+    reply_deadline_ms: Whole = setting("AI_COACH_DEADLINE_MS", 500, "whole milliseconds, 1 to 60000", ge=1, le=60_000)
+    give_up_after_s: Seconds = setting("AI_COACH_LATE_WINDOW_S", 30.0, "seconds, up to 600", gt=0, le=600)
+    spool_ttl_s: Seconds = setting("AI_COACH_QUEUE_TTL_S", 300.0, "seconds, up to 86400 (a day)", gt=0, le=86_400)
+    applied_keep_days: Whole = setting("AI_COACH_APPLIED_KEEP_DAYS", 30, "whole days, 0 to 3650", ge=0, le=3650)
+    ai_provider: Provider = setting("AI_COACH_PROVIDER", "anthropic", "anthropic or cloud")
+    ai_model: Name = setting("AI_COACH_MODEL", "claude-haiku-5-5", "a model name of A-Z a-z 0-9 . _ : / @ -")
+    anthropic_api_key: Key = setting("ANTHROPIC_API_KEY", None, "the key as the provider shows it")
+    anthropic_base_url: Url = setting("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "an http or https address")
+    cloud_url: MaybeUrl = setting("AI_COACH_URL", None, "the http or https address of a companion service")
+    cloud_token: Key = setting("AI_COACH_TOKEN", None, "the token as the companion service shows it")
+    queue_dir: FolderPath = setting("SG_COACH_QUEUE_DIR", "~/.sg-coach-queue", "a folder, absolute or below ~")
+    bundle_roots: FolderPaths = setting(
         "SG_BUNDLE_ROOTS", "~/Downloads/sg-bundles", f"folders, absolute or below ~, separated by {os.pathsep!r}"
     )
-    prepare: OnOff = _setting("AI_COACH_PREPARE", True, "true or false (also 1/0, yes/no, on/off)")
-    prepared_keep_h: Seconds = _setting("AI_COACH_PREPARED_KEEP_H", 24.0, "hours, up to 720", gt=0, le=720)
-    daily_calls: Whole = _setting("AI_COACH_DAILY_CALLS", 60, "a whole number, 0 to 1000000", ge=0, le=1_000_000)
-    daily_tokens: Whole = _setting(
+    prepare: OnOff = setting("AI_COACH_PREPARE", True, "true or false (also 1/0, yes/no, on/off)")
+    prepared_keep_h: Seconds = setting("AI_COACH_PREPARED_KEEP_H", 24.0, "hours, up to 720", gt=0, le=720)
+    daily_calls: Whole = setting("AI_COACH_DAILY_CALLS", 60, "a whole number, 0 to 1000000", ge=0, le=1_000_000)
+    daily_tokens: Whole = setting(
         "AI_COACH_DAILY_TOKENS", 90_000, "a whole number, 0 to 1000000000", ge=0, le=1_000_000_000
     )
-    grace_s: Seconds = _setting("AI_COACH_GRACE_S", 5.0, "seconds, 0 to 300", ge=0, le=300)
-    sweep_interval_s: Seconds = _setting("AI_COACH_SWEEP_S", 5.0, "seconds, 0.01 to 3600", ge=0.01, le=3600)
-    latency_book: MaybeFile = _setting("SG_LATENCY_BOOK", None, "a file, absolute or below ~")
-    rescan_interval_s: Seconds = _setting("SG_RESCAN_S", 60.0, "seconds, 0.01 to 86400", ge=0.01, le=86_400)
-    watcher: Watcher = _setting("SG_WATCHER", "auto", "auto, inotify or portable")
-    max_open_calls: Whole = _setting("AI_COACH_MAX_OPEN_CALLS", 64, "a whole number, 1 to 1024", ge=1, le=1024)
-    log_format: LogFormat = _setting("SG_LOG_FORMAT", "auto", "auto, console or json")
-    log_level: LogLevel = _setting("SG_LOG_LEVEL", "info", "debug, info, warning or error")
-    notify_socket: str | None = _setting("NOTIFY_SOCKET", None, "the socket of the service manager (set by systemd)")
-    watchdog_usec: MaybeWhole = _setting("WATCHDOG_USEC", None, "whole microseconds, from 1 (set by systemd)", ge=1)
+    grace_s: Seconds = setting("AI_COACH_GRACE_S", 5.0, "seconds, 0 to 300", ge=0, le=300)
+    sweep_interval_s: Seconds = setting("AI_COACH_SWEEP_S", 5.0, "seconds, 0.01 to 3600", ge=0.01, le=3600)
+    latency_book: MaybeFile = setting("SG_LATENCY_BOOK", None, "a file, absolute or below ~")
+    rescan_interval_s: Seconds = setting("SG_RESCAN_S", 60.0, "seconds, 0.01 to 86400", ge=0.01, le=86_400)
+    watcher: Watcher = setting("SG_WATCHER", "auto", "auto, inotify or portable")
+    max_open_calls: Whole = setting("AI_COACH_MAX_OPEN_CALLS", 64, "a whole number, 1 to 1024", ge=1, le=1024)
+    log_format: LogFormat = setting("SG_LOG_FORMAT", "auto", "auto, console or json")
+    log_level: LogLevel = setting("SG_LOG_LEVEL", "info", "debug, info, warning or error")
+    notify_socket: str | None = setting("NOTIFY_SOCKET", None, "the socket of the service manager (set by systemd)")
+    watchdog_usec: MaybeWhole = setting("WATCHDOG_USEC", None, "whole microseconds, from 1 (set by systemd)", ge=1)
 
     origins: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     """Where each field that is not a default came from: `flag`, `environment` or `file …`."""
@@ -244,11 +200,7 @@ class Settings(BaseModel):
             raise _explain(error, values, origins) from None
 
 
-VARIABLES: Final[Mapping[str, str]] = {
-    name: str(field.json_schema_extra["variable"])
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.json_schema_extra, dict)
-}
+VARIABLES: Final[Mapping[str, str]] = variables_of(Settings)
 """The environment variable of each field."""
 
 
@@ -313,6 +265,8 @@ def _explain(error: ValidationError, values: Mapping[str, object], origins: Mapp
     if name not in VARIABLES:
         return ConfigError(f"{name}: no such setting; {did_you_mean(name, VARIABLES)}" if name else problem)
     origin = origins.get(name, "default")
-    where = {"flag": f"option {name}", "environment": VARIABLES[name]}.get(origin, f"{origin}: {name}")
-    value = "" if name in _SECRETS else f" is {str(values.get(name))[:_SHOWN]!r}"
-    return ConfigError(f"{where}{value}: {problem}; it takes {Settings.model_fields[name].description}")
+    field, variable = Settings.model_fields[name], VARIABLES[name]
+    sources = {"flag": f"option {name}", "environment": variable, "default": variable}
+    where = sources.get(origin, f"{origin}: {name}")
+    value = "" if name in _SECRETS else f" is {str(values.get(name, field.default))[:MAX_SHOWN]!r}"
+    return ConfigError(f"{where}{value}: {problem}; it takes {field.description}")

@@ -1,0 +1,83 @@
+"""What a setting may look like, for every program here that reads the environment: switches, choices, folders.
+
+Types for the fields of a pydantic model. Validate with the context `{"environ": …}`: a folder below `~` needs its HOME.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
+
+MAX_SHOWN: Final = 80
+"""Longest part of a refused value that a message quotes, in characters."""
+
+_ON: Final = ("true", "1", "yes", "on")
+_OFF: Final = ("false", "0", "no", "off")
+
+
+def setting(variable: str, default: object, takes: str, **limits: Any) -> Any:
+    """Declare a field: the variable that sets it, and (for messages) what it takes."""
+    return Field(default, description=takes, json_schema_extra={"variable": variable}, **limits)
+
+
+def variables_of(settings: type[BaseModel]) -> Mapping[str, str]:
+    """Return the environment variable of each field that was declared with `setting`."""
+    return {
+        name: str(field.json_schema_extra["variable"])
+        for name, field in settings.model_fields.items()
+        if isinstance(field.json_schema_extra, dict)
+    }
+
+
+def choice(value: object) -> object:
+    """Return a word without blanks around it, in small letters."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def folder(value: object, info: ValidationInfo) -> Path:
+    """Return an absolute path. Raises ValueError for no path, another user's home, or `~` without HOME."""
+    text = os.fspath(value) if isinstance(value, str | Path) else ""
+    if not text.strip() or "\0" in text:
+        raise ValueError("no usable path")
+    head, slash, rest = text.partition("/")
+    if head == "~":
+        text = f"{_home(info)}{slash}{rest}"
+    elif head.startswith("~"):
+        raise ValueError("another user's home is not looked up")
+    return Path(text).absolute()
+
+
+def _home(info: ValidationInfo) -> str:
+    environ = os.environ if info.context is None else info.context["environ"]  # noqa: TID251 - made by hand, as a library
+    home = str(environ.get("HOME", ""))
+    if not home.startswith("/"):
+        raise ValueError("HOME is not set; set it, or name a folder that does not begin with ~")
+    return home
+
+
+def _folders(value: object, info: ValidationInfo) -> tuple[Path, ...]:
+    parts = value.split(os.pathsep) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError("no list of folders")  # noqa: TRY004 - pydantic turns ValueError into its report
+    found = dict.fromkeys(folder(part, info) for part in parts if part != "")
+    if not found:
+        raise ValueError("names no folder")
+    return tuple(found)
+
+
+def _switch(value: object) -> object:
+    text = str(value).strip().lower()
+    if text not in _ON + _OFF:
+        raise ValueError("neither on nor off")
+    return text in _ON
+
+
+OnOff = Annotated[bool, BeforeValidator(_switch)]
+FolderPath = Annotated[Path, BeforeValidator(folder)]
+FolderPaths = Annotated[tuple[Path, ...], BeforeValidator(_folders)]
+LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(choice)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(choice)]
