@@ -30,10 +30,9 @@ def _coached(base: Path) -> tuple[float, Path]:
     begin = time.perf_counter()
     for bundle in child.bundles:
         os.rename(bundle / ".take", bundle / "session.json")
-    missing = list(child.bundles)
-    while missing:
-        missing = [bundle for bundle in missing if not (bundle / "manifest.json").exists()]
-        time.sleep(0.002)
+    for bundle in child.bundles:  # one look at a time: whoever asks for all of them takes a core from the worker
+        while not (bundle / "manifest.json").exists():
+            time.sleep(0.002)
     seconds = time.perf_counter() - begin
     child.end()
     return seconds, child.day

@@ -30,7 +30,7 @@ from sg_coach.untrusted import shown
 
 from .errors import BundleRefused, StaleTake
 from .fs import run_blocking
-from .manifest import artifact, coach_entry, manifest_with, manifest_without_ours, parse_clip_identity
+from .manifest import AI_COACH, artifact, coach_entry, lists, manifest_with, manifest_without_ours, parse_clip_identity
 from .models import (
     AI_FILE,
     COACH_FILE,
@@ -47,10 +47,8 @@ from .models import (
     program_key,
 )
 from .ports import Clock
+from .settled import MAX_DOCUMENT_BYTES, Admitted, document_or_none, is_listed, unsettled_by_session
 from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refuse_outdated
-
-MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
-"""Largest manifest, tags or coaching file that is read, in bytes."""
 
 MAX_MESSAGE: Final = 2000
 """Longest message in `clip.error.json`, in characters; what cannot be printed, or is not UTF-8, is escaped."""
@@ -64,18 +62,24 @@ _log = structlog.get_logger(__name__)
 
 
 class DiskBundles:
-    """The real bundle folders. `analysed` is told, in a thread, of each record that was made from a `take.mid`."""
+    """The real bundle folders.
+
+    `analysed` is told, in a thread, of each record that was made from a `take.mid`; `admitted` is asked, in a thread,
+    whether a take has its entry in the session index.
+    """
 
     def __init__(
         self,
         clock: Clock,
         leave: Callable[[Callable[[], None]], None],
         analysed: Callable[[SessionRecord], None] = lambda _session: None,
+        admitted: Admitted = lambda _folder, _clip_id, _take_id: False,
     ) -> None:
         """`leave` has a call made on the event loop, soon, without waiting for it (`post.Post.leave`)."""
         self._clock = clock
         self._leave = leave
         self._analysed = analysed
+        self._admitted = admitted
         self._hints = CapacityLimiter(HINT_THREADS)
         self._disk = CapacityLimiter(DISK_THREADS)
         self._analysts = CapacityLimiter(ANALYSIS_THREADS)
@@ -128,15 +132,15 @@ class DiskBundles:
         """Return what a generator said about its clip; empty if that cannot be read."""
         return await run_blocking(_tags, bundle, limiter=self._disk)
 
-    async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
+    async def unsettled_by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
         """See ports.Bundles."""
-        return await run_blocking(_by_session, bundles, limiter=self._disk)
+        return await run_blocking(unsettled_by_session, bundles, self._admitted, limiter=self._disk)
 
     # One hop each
 
     def _coach(self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]) -> Coached:
         with Folder.open(bundle) as folder, folder.lock():
-            manifest = _document_or_none(folder, MANIFEST_FILE)
+            manifest = document_or_none(folder, MANIFEST_FILE)
             try:
                 take = read_take(folder, manifest)
                 refuse_outdated(folder, take.session)
@@ -198,7 +202,7 @@ class DiskBundles:
         """Leave `clip.error.json`; the input stays untouched. The same error again writes nothing."""
         message, name = shown(str(error), MAX_MESSAGE), shown(folder.path.name)
         document = {"error_code": "VALIDATION_ERROR", "message": message, "clip_id": name}
-        found = _document_or_none(folder, ERROR_FILE)
+        found = document_or_none(folder, ERROR_FILE)
         if found is None or any(found.get(key) != value for key, value in document.items()):
             document["created_at_utc"] = utc_text(self._clock.now())
             folder.write(ERROR_FILE, to_json_bytes(document))
@@ -241,7 +245,7 @@ def context_in(bundle: Path) -> ReplyContext:
     Raises InvalidInput, UnsafePath or OSError if the take cannot be read.
     """
     with Folder.open(bundle) as folder:
-        take = read_take(folder, _document_or_none(folder, MANIFEST_FILE))
+        take = read_take(folder, document_or_none(folder, MANIFEST_FILE))
     return ReplyContext(
         clip_id=take.clip_id,
         session_id=str(take.session.session_id),
@@ -258,7 +262,7 @@ def read_take(folder: Folder, manifest: dict[str, Any] | None) -> Take:
         session = session_from(parse_json_object(raw), source=SESSION_FILE)
     except InvalidInput as error:
         raise error if error.source else error.in_file(SESSION_FILE) from error
-    tags = _document_or_none(folder, TAGS_FILE) or {}
+    tags = document_or_none(folder, TAGS_FILE) or {}
     clip_id = parse_clip_identity(tags, manifest or {}, folder.path.name)
     return Take(folder.path, clip_id, sha256_bytes(raw), session, tags)
 
@@ -266,32 +270,9 @@ def read_take(folder: Folder, manifest: dict[str, Any] | None) -> Take:
 def _tags(bundle: Path) -> Mapping[str, Any]:
     try:
         with Folder.open(bundle) as folder:
-            return _document_or_none(folder, TAGS_FILE) or {}
+            return document_or_none(folder, TAGS_FILE) or {}
     except (OSError, UnsafePath):
         return {}
-
-
-def _by_session(bundles: Sequence[Path]) -> list[list[Path]]:
-    """Peek at each take's session id; what cannot be read is a group of its own, its cycle will say why."""
-    groups: dict[object, list[Path]] = {}
-    for bundle in bundles:
-        try:
-            with Folder.open(bundle) as folder:
-                document = _document_or_none(folder, SESSION_FILE) or {}
-        except (OSError, UnsafePath):
-            document = {}
-        session = document.get("session_id")
-        groups.setdefault(session if isinstance(session, str) else bundle, []).append(bundle)
-    return list(groups.values())
-
-
-def _document_or_none(folder: Folder, name: str) -> dict[str, Any] | None:
-    """Return a document that helps but is not needed: one that cannot be read counts as absent."""
-    try:
-        raw = folder.read_if_there(name, MAX_DOCUMENT_BYTES)
-        return None if raw is None else parse_json_object(raw)
-    except (InvalidInput, UnsafePath):
-        return None
 
 
 def _manifest(folder: Folder) -> dict[str, Any]:
@@ -315,7 +296,7 @@ def _standing_coaching(folder: Folder) -> tuple[bytes, CoachingDeterministic] | 
 def _as_it_stands(folder: Folder, manifest: dict[str, Any], coached: Coached) -> Coached:
     """Compare with what the bundle holds already, and prepare the folder for what is new."""
     standing, entry = _standing_coaching(folder), coach_entry(manifest)
-    if standing is not None and entry is not None and _is_listed(entry, coached.take, standing[0]):
+    if standing is not None and entry is not None and is_listed(entry, coached.take.take_id, standing[0]):
         _mend_manifest(folder, manifest, coached)
         return replace(coached, coaching=standing[1], new=False)
     if standing is not None and entry is None and _same_but_time(standing[1], coached.coaching):
@@ -329,12 +310,6 @@ def _same_but_time(one: CoachingDeterministic, other: CoachingDeterministic) -> 
     return one == other.model_copy(update={"created_at_utc": one.created_at_utc})
 
 
-def _is_listed(entry: dict[str, Any], take: Take, raw: bytes) -> bool:
-    """Whether the manifest names this coach file, made from this take (a bare hash without prefix counts too)."""
-    listed = "sha256:" + str(entry.get("sha256", "")).removeprefix("sha256:")
-    return entry.get("input_sha256") == take.take_id and listed == sha256_bytes(raw)
-
-
 def _clear_previous(folder: Folder, manifest: dict[str, Any]) -> None:
     """A new take begins: the manifest lets go of the old coaching, then the old AI files go, each step durable."""
     if manifest:
@@ -346,8 +321,7 @@ def _clear_previous(folder: Folder, manifest: dict[str, Any]) -> None:
 
 def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -> None:
     """List an in-time reply that a crash left between file and manifest."""
-    listed = {entry.get("artifact_id") for entry in manifest.get("artifacts", ()) if isinstance(entry, dict)}
-    if "ai_coach" in listed:
+    if lists(manifest, AI_COACH):
         return
     try:
         raw = folder.read_if_there(AI_FILE, MAX_DOCUMENT_BYTES)
@@ -387,6 +361,6 @@ def _tidy(folder: Folder) -> None:
 
 def _forget_error(folder: Folder) -> None:
     """A corrected input takes its error file away (a generator's own error stays)."""
-    found = _document_or_none(folder, ERROR_FILE)
+    found = document_or_none(folder, ERROR_FILE)
     if found is not None and found.get("error_code") == "VALIDATION_ERROR":
         folder.unlink(ERROR_FILE)

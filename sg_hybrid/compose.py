@@ -166,7 +166,8 @@ class HybridWorker:
         clock, settings, post = self._clock, self.settings, Post()
         root = settings.queue_dir
         latencies = LatencyNotes(clock, settings.latency_book)
-        bundles, gate = DiskBundles(clock, post.leave, latencies.analysed), Switch(root, settings)
+        scores, gate = ScoreHistory(), Switch(root, settings)
+        bundles = DiskBundles(clock, post.leave, latencies.analysed, scores.has)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
@@ -196,7 +197,7 @@ class HybridWorker:
                 coach=metered,
                 gate=MeteredGate(gate, ledger, "live"),
                 clock=clock,
-                scores=ScoreHistory(),
+                scores=scores,
                 intake=intake,
                 sweeper=sweeper,
                 tips=preparer,

@@ -79,6 +79,10 @@ class ScoreHistory:
             self._waiting.append((folder, index_entry(take, coaching, after)))
         return coaching
 
+    def has(self, folder: Path, clip_id: str, take_id: str) -> bool:
+        """Whether a take of this day folder was admitted. Blocks for the disk when the day is new."""
+        return (clip_id, take_id) in self._day(folder).takes
+
     def kick(self) -> None:
         """Tell the writer that entries wait. Call it on the event loop."""
         self._kicked.set()

@@ -128,6 +128,11 @@ def coach_entry(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     return next((entry for entry in _entries(manifest) if _whose(entry) == COACH), None)
 
 
+def lists(manifest: Mapping[str, Any], artifact_id: str) -> bool:
+    """Whether one of our files is listed by its id. Anything may stand in `manifest`."""
+    return any(entry.get("artifact_id") == artifact_id for entry in _entries(manifest))
+
+
 def manifest_with(
     manifest: Mapping[str, Any],
     *,

@@ -65,8 +65,11 @@ class Bundles(Protocol):
         """Add an earlier clip's reply: file, then manifest, durable. Raises StaleTake if a newer take is there."""
         ...
 
-    async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
-        """Split a batch by the session that its takes belong to, keeping the order within each."""
+    async def unsettled_by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
+        """Split a batch by the session that its takes belong to, keeping the order within each.
+
+        Takes that stand as a finished cycle leaves them may be left out.
+        """
         ...
 
 

@@ -33,16 +33,16 @@ class QueueLock:
     def acquire(cls, root: Path, info: Mapping[str, object]) -> Self:
         """Take the lock of the queue in `root` (made if it is missing), and write `info` into it for others to read.
 
-        `info` holds `pid`, `host`, `since_utc` and `bundle_roots`. Raises QueueHeld, naming the holder, if another
-        worker lives; UnsafePath or OSError if the queue cannot be used.
+        `info` holds `pid`, `host`, `since_utc` and `bundle_roots`; a disk that is full keeps it from being read, and
+        nobody from working. Raises QueueHeld, naming the holder, if another worker lives; UnsafePath or OSError if the
+        queue cannot be used.
         """
         with Folder.make_private(root) as folder:
             lock = cls(_open_and_lock(folder))
         fd = lock._fd
         try:
             os.fchmod(fd, PRIVATE)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, to_json_bytes(dict(info)), 0)
+            _write_holder(fd, to_json_bytes(dict(info)))
         except BaseException:
             lock.release()
             raise
@@ -108,6 +108,14 @@ def _try_lock(fd: int, kind: int) -> bool:
 def _stands_there(folder: Folder, fd: int) -> bool:
     ours, there = os.fstat(fd), folder.status(LOCK_FILE)
     return there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _write_holder(fd: int, data: bytes) -> None:
+    try:
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+    except OSError:  # better nobody's name than the last holder's
+        os.ftruncate(fd, 0)
 
 
 def _read_holder(folder: Folder) -> dict[str, Any]:

@@ -204,7 +204,7 @@ class Worker:
             return
         ahead, new = dict(self._under_way), set(batch)
         known = [bundle for bundle in ahead if bundle not in new]
-        for group in await self.parts.bundles.by_session([*known, *batch]):
+        for group in await self.parts.bundles.unsettled_by_session([*known, *batch]):
             mine = [bundle for bundle in group if bundle in new]
             if mine:
                 await self.runner.active.below(MAX_AT_ONCE)

@@ -120,7 +120,7 @@ class FakeBundles:
             raise self.attach_error
         self._current(coached).queued = addendum
 
-    async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
+    async def unsettled_by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
         groups: dict[object, list[Path]] = {}
         for bundle in bundles:
             groups.setdefault(self.bundles[bundle].session.session_id, []).append(bundle)

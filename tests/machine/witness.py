@@ -183,8 +183,8 @@ class WatchedBundles:
         self._witness.show_later(coached, addendum)
         self._life.point()
 
-    async def by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
-        return await self._inner.by_session(bundles)
+    async def unsettled_by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
+        return await self._inner.unsettled_by_session(bundles)
 
 
 class WatchedSpool:

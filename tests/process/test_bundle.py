@@ -458,4 +458,4 @@ async def test_a_batch_is_split_by_session_in_order(bundles: DiskBundles, tmp_pa
     ]
     broken = tmp_path / "broken"
     broken.mkdir()
-    assert await bundles.by_session([*paths, broken]) == [[paths[0], paths[2]], [paths[1]], [broken]]
+    assert await bundles.unsettled_by_session([*paths, broken]) == [[paths[0], paths[2]], [paths[1]], [broken]]

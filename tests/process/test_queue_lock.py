@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -124,3 +125,16 @@ def test_a_queue_that_others_can_write_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UnsafePath, match="writable by others"):
         QueueLock.acquire(tmp_path / "queue", INFO)
+
+
+def test_a_full_disk_keeps_no_worker_from_its_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    QueueLock.acquire(tmp_path, INFO).release()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with QueueLock.acquire(tmp_path, {"pid": 1}):
+        assert holder(tmp_path) == {}, "the last holder's name is not left"
+        with pytest.raises(QueueHeld):
+            QueueLock.acquire(tmp_path, INFO)

@@ -1,0 +1,83 @@
+"""Which takes of a batch still need their cycle, by session. Blocking; nothing is written.
+
+After a start every take that was ever played comes in; those that stand as a finished cycle leaves them are left out
+here, for a tenth of what the cycle would cost that finds out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from sg_coach.contract import MAX_SESSION_BYTES
+from sg_coach.digest import sha256_bytes
+from sg_coach.errors import InvalidInput, UnsafePath
+from sg_coach.files import Folder
+from sg_coach.jsontext import parse_json_object
+
+from .manifest import AI_COACH, coach_entry, lists, parse_clip_identity
+from .models import AI_FILE, COACH_FILE, ERROR_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
+from .take_intake import MAX_TAKE_BYTES
+
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
+"""Largest manifest, tags or coaching file that is read, in bytes."""
+
+Admitted = Callable[[Path, str, str], bool]
+"""Whether the session index of a day folder has the entry of a take, by clip id and take id."""
+
+
+def unsettled_by_session(bundles: Sequence[Path], admitted: Admitted) -> list[list[Path]]:
+    """Group the bundles that need a cycle by the session of their take, in the order given.
+
+    What cannot be read is a group of its own: its cycle will say why.
+    """
+    groups: dict[object, list[Path]] = {}
+    for bundle in bundles:
+        session_id: object = None
+        with suppress(OSError, InvalidInput, UnsafePath), Folder.open(bundle) as folder:
+            raw = folder.read(SESSION_FILE, MAX_SESSION_BYTES)
+            session = parse_json_object(raw)
+            session_id = session.get("session_id")
+            if _is_settled(folder, raw, session, admitted):
+                continue
+        groups.setdefault(session_id if isinstance(session_id, str) else bundle, []).append(bundle)
+    return list(groups.values())
+
+
+def document_or_none(folder: Folder, name: str) -> dict[str, Any] | None:
+    """Return a document that helps but is not needed: one that cannot be read counts as absent."""
+    try:
+        raw = folder.read_if_there(name, MAX_DOCUMENT_BYTES)
+        return None if raw is None else parse_json_object(raw)
+    except (InvalidInput, UnsafePath):
+        return None
+
+
+def is_listed(entry: Mapping[str, Any], take_id: str, coaching: bytes) -> bool:
+    """Whether a manifest's entry names this coach file, made from this take (a bare hash without prefix counts too)."""
+    listed = "sha256:" + str(entry.get("sha256", "")).removeprefix("sha256:")
+    return entry.get("input_sha256") == take_id and listed == sha256_bytes(coaching)
+
+
+def _is_settled(folder: Folder, raw: bytes, session: Mapping[str, Any], admitted: Admitted) -> bool:
+    names, take_id = set(folder.names()), sha256_bytes(raw)
+    if ERROR_FILE in names or any(name.endswith(".tmp") for name in names):
+        return False
+    manifest = document_or_none(folder, MANIFEST_FILE) or {}
+    entry = coach_entry(manifest)
+    if entry is None or not is_listed(entry, take_id, folder.read(COACH_FILE, MAX_DOCUMENT_BYTES)):
+        return False
+    if AI_FILE in names and not lists(manifest, AI_COACH):
+        return False
+    if TAKE_FILE in names and not _is_of_this(session, folder.read(TAKE_FILE, MAX_TAKE_BYTES)):
+        return False
+    tags = document_or_none(folder, TAGS_FILE) if TAGS_FILE in names else None
+    return admitted(folder.path.parent, parse_clip_identity(tags, manifest, folder.path.name), take_id)
+
+
+def _is_of_this(session: Mapping[str, Any], take: bytes) -> bool:
+    """Whether a record was made from this `take.mid`; one of the instrument's own always counts."""
+    made_from = session.get("take_sha256")
+    return made_from is None or made_from == sha256_bytes(take)
