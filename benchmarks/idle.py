@@ -14,8 +14,12 @@ from typing import Final
 
 from .table import Row, below
 
-SETTLE_S: Final = 3.0
-WATCH_S: Final = 20.0
+SETTLE_S: Final = 12.0
+"""The start is over by then, its second look at the queue included."""
+
+WATCH_S: Final = 40.0
+"""Two sweeps of an empty queue."""
+
 BUNDLES: Final = 20
 
 

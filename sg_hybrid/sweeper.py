@@ -13,8 +13,9 @@ from sg_coach.errors import CoachError
 
 from .ports import Clock
 
-IDLE_FACTOR: Final = 2.0
-"""With nothing waiting nothing can be due: sweeps are rarer. (A claim looks into the folder by itself.)"""
+IDLE_FACTOR: Final = 4.0
+"""With nothing waiting nothing can be due: sweeps are rarer, which is what an idle worker costs. (A claim looks into
+the folder by itself.)"""
 
 CLEAN_EVERY_S: Final = 86_400.0
 """Seconds between two looks for old audit copies."""

@@ -75,11 +75,11 @@ async def test_it_sweeps_every_few_seconds_whatever_the_disk_does_and_cleans_onc
     assert spool.asked.count("clean 30") == 2
 
 
-async def test_with_nothing_waiting_it_sweeps_half_as_often() -> None:
+async def test_with_nothing_waiting_it_sweeps_a_quarter_as_often() -> None:
     spool = ScriptedSpool()
     with anyio.move_on_after(99):
         await Sweeper(spool, FakeClock(), interval_s=5).run()
-    assert spool.asked.count("expire") == 10
+    assert spool.asked.count("expire") == 5
 
 
 async def test_a_waiting_reply_is_gone_soon_after_its_time() -> None:
