@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import tree
 from .facts import parsed
 from .injector import engine
-from .injector.engine import Fault, Point
+from .injector.engine import Point
 from .stage import Stage, recover
-from .trial import TIMEOUT_S, Judge, Survey, arranged, changes, crash_points, sandbox, state_key
+from .trial import TIMEOUT_S, Judge, Survey, arranged, changes, sandbox, state_key
 
 Tried = Iterator[tuple[str, list[str]]]
 
@@ -26,42 +26,56 @@ class State:
 
 
 def crashes_in_recovery(survey: Survey, judge: Judge, every: int = 1) -> Tried:
-    """Yield each kill of a restart: where, and what did not hold after it."""
-    todo = _first_crashes(survey, every)
-    seen = {_key(survey, state) for state in todo}
+    """Yield each kill of a restart: where, and what did not hold after it.
+
+    One restart is watched from call to call, and what stands on the disk before each of them is what a kill there
+    leaves. So a restart from each different state is enough, and each different state is judged once.
+    """
+    todo: list[State] = []
+    seen: set[bytes] = set()
+
+    def is_new(state: State) -> bool:
+        key, count = _key(survey, state), len(seen)
+        seen.add(key)
+        return len(seen) > count
+
+    todo += [state for state in _kills_of_the_play(survey)[::every] if is_new(state)]
     while todo:
-        state = todo.pop()
-        for point in _restart_points(survey, state)[::every]:
-            after, problems = _killed_again(survey, judge, state, point)
-            yield f"{state.path}, then {point}", problems
-            if not problems and (key := _key(survey, after)) not in seen:
-                seen.add(key)
-                todo.append(after)
+        for state in _kills_of_a_restart(survey, todo.pop())[::every]:
+            problems: list[str] = []
+            if is_new(state):
+                problems = _verdict(survey, judge, state)
+                if not problems:
+                    todo.append(state)
+            yield state.path, problems
 
 
-def _first_crashes(survey: Survey, every: int) -> list[State]:
-    """The distinct states that a kill of the scenario's own run leaves."""
-    states: dict[bytes, State] = {}
+def _kills_of_the_play(survey: Survey) -> list[State]:
+    """What a kill before each change of the scenario's own run leaves; the mode KILL judges these."""
     scenario = survey.before.scenario
-    for point in crash_points(survey)[::every]:
-        with arranged(scenario) as stage:
-            engine.run(lambda stage=stage: stage.play(scenario.act), str(stage.box), fault=Fault("KILL", point))  # type: ignore[misc]
-            state = _state(stage, str(point))
-        states.setdefault(_key(survey, state), state)
-    return list(states.values())
+    with arranged(scenario) as stage:
+        return _watched(stage, lambda: stage.play(scenario.act), "")
 
 
-def _restart_points(survey: Survey, state: State) -> list[Point]:
+def _kills_of_a_restart(survey: Survey, state: State) -> list[State]:
     with _restored(state) as stage:
-        run = engine.run(lambda: _restart(survey, stage), str(stage.box), timeout_s=TIMEOUT_S)
-    return [call.point for call in run.calls if changes(call.point)]
+        return _watched(stage, lambda: _restart(survey, stage), f"{state.path}, then ")
 
 
-def _killed_again(survey: Survey, judge: Judge, state: State, point: Point) -> tuple[State, list[str]]:
+def _watched(stage: Stage, work: Callable[[], object], path: str) -> list[State]:
+    states: list[State] = []
+
+    def look(point: Point) -> None:
+        if changes(point):
+            states.append(_state(stage, f"{path}{point}"))
+
+    engine.run(work, str(stage.box), look=look, timeout_s=TIMEOUT_S)
+    return states
+
+
+def _verdict(survey: Survey, judge: Judge, state: State) -> list[str]:
     with _restored(state) as stage:
-        engine.run(lambda: _restart(survey, stage), str(stage.box), fault=Fault("KILL", point), timeout_s=TIMEOUT_S)
-        after = _state(stage, f"{state.path}, then {point}")
-        return after, judge.verdict(survey.before, stage)
+        return judge.verdict(survey.before, stage)
 
 
 def _restart(survey: Survey, stage: Stage) -> None:

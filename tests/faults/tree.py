@@ -70,14 +70,23 @@ def build(tree: Tree, root: Path, *, later: int = 0) -> None:
 
 
 def key(tree: Tree, *more: bytes) -> bytes:
-    """Return a digest that is equal for trees that no reader can tell apart (process ids aside)."""
+    """Return a digest that is equal for trees that no reader can tell apart.
+
+    Process ids count for nothing. Of temporaries only their names do, and each once: nobody reads them, and a restart
+    that is killed again and again leaves one more each time.
+    """
     digest = sha256()
-    for path in sorted(tree, key=lambda path: _TEMPORARY.sub(".*.tmp", path)):
-        node = tree[path]
-        data = b"" if node.data is None or path.endswith(_HOLDER) else node.data
-        name = _TEMPORARY.sub(".*.tmp", path)
-        digest.update(f"{name}\0{node.mode}\0{node.data is None}\0{len(data)}\0".encode())
-        digest.update(data)
+    lines = {_line(path, node) for path, node in tree.items()}
+    for line in sorted(lines):
+        digest.update(line)
     for part in more:
         digest.update(part)
     return digest.digest()
+
+
+def _line(path: str, node: Node) -> bytes:
+    """What of a file or folder counts for `key`."""
+    if _TEMPORARY.search(path):
+        return f"{_TEMPORARY.sub('.*.tmp', path)}\0temporary\n".encode()
+    data = b"" if node.data is None or path.endswith(_HOLDER) else node.data
+    return f"{path}\0{node.mode}\0{node.data is None}\0{sha256(data).hexdigest()}\n".encode()

@@ -86,8 +86,18 @@ class Run:
     """From the fault to the end."""
 
 
+Look = Callable[[Point], None]
+"""Told of each call before it is made, while its thread waits: the disk is what a kill now would leave."""
+
+
 def run(
-    work: Callable[[], object], root: str, *, fault: Fault | None = None, reads: bool = False, timeout_s: float = 20.0
+    work: Callable[[], object],
+    root: str,
+    *,
+    fault: Fault | None = None,
+    look: Look = lambda _point: None,
+    reads: bool = False,
+    timeout_s: float = 20.0,
 ) -> Run:
     """Do `work` in a forked child; return how that ended. `reads`: reading calls count as points, too.
 
@@ -100,7 +110,7 @@ def run(
         ours.close()
         _child(work, theirs, reads)
     theirs.close()
-    supervisor = _Supervisor(pid, root, fault, reads, began + timeout_s)
+    supervisor = _Supervisor(pid, root, fault, reads, began + timeout_s, look)
     try:
         supervisor.serve(_listener_from(ours))
     finally:
@@ -153,8 +163,17 @@ def _listener_from(sock: socket.socket) -> int:
 class _Supervisor:
     """Answers the calls of one child."""
 
-    def __init__(self, pid: int, root: str, fault: Fault | None, reads: bool, deadline: float) -> None:
+    def __init__(
+        self,
+        pid: int,
+        root: str,
+        fault: Fault | None,
+        reads: bool,
+        deadline: float,
+        look: Look = lambda _point: None,
+    ) -> None:
         self.run = Run()
+        self._look = look
         self._pid, self._root, self._fault, self._reads = pid, root, fault, reads
         self._deadline = deadline
         self._names = numbers(reads)
@@ -203,6 +222,7 @@ class _Supervisor:
         except OSError:  # a bad address or descriptor: the kernel will say so
             call = None
         if call is not None:
+            self._look(call.point)
             kind = self._strikes(call)
             self.run.calls.append(Call(call.point, call.inode, failed=bool(kind)))
             if kind == "KILL":
