@@ -50,6 +50,8 @@ class Sighting(NamedTuple):
     parent: str
     signature: int
     """Changes when the file does."""
+    coached: bool = False
+    """Whether a manifest stands there that is no older: most likely nothing is to be done."""
 
     @property
     def bundle(self) -> str:
@@ -120,6 +122,7 @@ class Walk:
         parent, name = os.path.split(bundle)
         try:
             session, take = _status(f"{bundle}/{SESSION_FILE}"), _status(f"{bundle}/{TAKE_FILE}")
+            manifest = _status(f"{bundle}/{MANIFEST_FILE}")
         except OSError as error:
             self._report(bundle, error.strerror or str(error))
             return None
@@ -127,7 +130,8 @@ class Walk:
         if played is None:
             return None
         marks = [status and (status.st_mtime_ns, status.st_size, status.st_ino) for status in (session, take)]
-        return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)))
+        coached = manifest is not None and manifest.st_mtime_ns >= played.st_mtime_ns
+        return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)), coached)
 
     def _takes(self, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
         return list(self._each(bundles, watch))

@@ -71,13 +71,15 @@ class Known:
 class Inbox:
     """Batches that wait: an asynchronous iterator that never ends.
 
-    It stays shut until the newest part of the start-up scan is in; then that part comes first, then whatever is live,
-    then what scans find. All live takes that wait are one batch: a slow receiver gets each bundle once.
+    It stays shut until the newest part of the start-up scan is in; then what was missed of that part comes first, then
+    whatever is live, then what scans find: first the takes that look as if nobody had coached them. All live takes that
+    wait are one batch: a slow receiver gets each bundle once.
     """
 
     def __init__(self) -> None:
         self._live: dict[str, Sighting] = {}
-        self._scanned: deque[Sequence[Sighting]] = deque()
+        self._missed: deque[Sequence[Sighting]] = deque()
+        self._coached: deque[Sequence[Sighting]] = deque()
         self._first = 0
         self._handed_out = False
         self.opened = anyio.Event()
@@ -92,13 +94,14 @@ class Inbox:
     def put_scanned(self, takes: Iterable[Sighting]) -> None:
         """Add takes that a scan found."""
         ordered = sorted(takes)
-        self._scanned.extend(ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))
+        self._missed.extend(_batches([take for take in ordered if not take.coached]))
+        self._coached.extend(_batches([take for take in ordered if take.coached]))
         self._news.set()
 
     def open(self) -> None:
-        """Hand out from now on; what scans found so far comes before anything live."""
+        """Hand out from now on; what was missed, as far as scans found it, comes before anything live."""
         if not self.opened.is_set():
-            self._first = len(self._scanned)
+            self._first = len(self._missed)
             self.opened.set()
             self._news.set()
 
@@ -108,7 +111,7 @@ class Inbox:
 
         Safe in any thread.
         """
-        return self.opened.is_set() and not (self._handed_out or self._live or self._scanned)
+        return self.opened.is_set() and not (self._handed_out or self._live or self._missed or self._coached)
 
     def __aiter__(self) -> Inbox:
         return self
@@ -130,7 +133,12 @@ class Inbox:
             self._live.clear()
             return takes
         self._first = max(0, self._first - 1)
-        if self._scanned:
-            return self._scanned.popleft()
+        for waiting in (self._missed, self._coached):
+            if waiting:
+                return waiting.popleft()
         self._handed_out = False
         return None
+
+
+def _batches(takes: Sequence[Sighting]) -> list[Sequence[Sighting]]:
+    return [takes[start : start + BATCH] for start in range(0, len(takes), BATCH)]

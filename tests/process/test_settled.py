@@ -11,6 +11,7 @@ import pytest
 
 from sg_hybrid.bundle import DiskBundles
 from sg_hybrid.history import ScoreHistory
+from sg_hybrid.layout import Walk
 
 from .test_bundle import CLOCK, addendum, coach, make_bundle, put_take
 
@@ -92,3 +93,15 @@ async def test_a_record_of_the_instrument_stands_beside_any_take_file(tmp_path: 
     scores.place(coached.take, lambda _before: coached.coaching)
     (bundle / "take.mid").write_bytes(b"some take")
     assert await asked(scores).unsettled_by_session([bundle]) == []
+
+
+async def test_a_look_tells_what_was_coached_most_likely(settled: Path) -> None:
+    walk = Walk([str(settled.parent.parent)], lambda _path, _kind: None, lambda _path, _why: None)
+    before, now = walk.take(str(settled)), settled.stat().st_mtime + 60
+    assert before is not None
+    assert before.coached
+    put_take(settled, total_events=77)
+    os.utime(settled / "session.json", (now, now))
+    after = walk.take(str(settled))
+    assert after is not None
+    assert not after.coached

@@ -97,6 +97,15 @@ class TestInbox:
         inbox.open()
         assert [names(await anext(inbox)) for _ in range(3)] == [["missed"], ["now"], ["old"]]
 
+    async def test_what_looks_coached_keeps_nobody_waiting(self) -> None:
+        inbox = Inbox()
+        inbox.put_live([take("now", 9)])
+        inbox.put_scanned([take("old", 1)._replace(coached=True), take("missed", 2)])
+        inbox.open()
+        inbox.put_scanned([take("missed, too", 0)])
+        got = [names(await anext(inbox)) for _ in range(4)]
+        assert got == [["missed"], ["now"], ["missed, too"], ["old"]]
+
     async def test_live_takes_come_between_the_batches_of_a_scan(self) -> None:
         inbox = Inbox()
         inbox.open()
