@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -25,7 +26,7 @@ from .queue_entry import entry_bytes, entry_name
 from .queue_folders import make_queue
 from .spool_index import Waiting
 from .spool_look import PendingLook, Refreshed
-from .spool_moves import Take, complete, place, put_back, take
+from .spool_moves import NewEntry, Take, complete, place_all, put_back, take
 from .spool_recovery import Recovered, Settle, recover
 from .spool_removal import Discarded, discard, remove_applied
 from .spool_state import SpoolOptions, SpoolState, SpoolStats
@@ -53,12 +54,26 @@ class DiskClaim:
         return policy.is_applicable(self.waiting.age, self.clock.boottime())
 
 
+@dataclass(slots=True, eq=False)
+class _Put:
+    """A reply on its way to `pending/`."""
+
+    entry: NewEntry
+    queued_at: datetime
+    age: policy.Age
+    is_wanted: bool = True
+    """Whether its caller still waits."""
+    error: Exception | None = None
+
+
 class DiskSpool:
     """The real queue. Make it with `open`; call `recover`, then `refresh`, before anything is claimed."""
 
     def __init__(self, state: SpoolState) -> None:
         self._state = state
         self._look = PendingLook(state)
+        self._puts: list[_Put] = []
+        """Replies that are to be placed; whoever has the lock next places all of them."""
         self._claimed: dict[str, DiskClaim] = {}
         self._to_finish: list[DiskClaim] = []
         self._to_give_back: list[DiskClaim] = []
@@ -97,13 +112,37 @@ class DiskSpool:
         queued_at = parse_rfc3339(queued_at_utc)
         document = entry_bytes(addendum.model_copy(update={"queued": True, "queued_at_utc": queued_at_utc}))
         age = policy.judge_own(queued_at, now, state.clock.boottime(), state.options.ttl_s)
-        superseding = partial(state.superseding, clip_id)
-        async with state.lock:
-            file, change = await state.hop(place, state.root, clip_id, document, context, superseding)
-            state.index.add(Waiting(clip_id, queued_at, age, file, sha256_bytes(document), context))
-            state.changed_by_us(change)
+        put = _Put(NewEntry(clip_id, document, context), queued_at, age)
+        self._puts.append(put)
+        try:
+            async with state.lock:
+                if put in self._puts:
+                    await self._place_all()
+        finally:
+            put.is_wanted = False
+            self._puts = [other for other in self._puts if other is not put]
+        if put.error is not None:
+            raise put.error
         state.stats.queued += 1
         _log.info("reply_queued", clip=clip_id, queued_at_utc=queued_at_utc, waiting=self.waiting)
+
+    async def _place_all(self) -> None:
+        """Place all replies that wait for the lock, in one hop: none stays in memory for as long as others take."""
+        state, puts, self._puts = self._state, self._puts, []
+        try:
+            results = await state.hop(place_all, state.root, [put.entry for put in puts], state.superseding)
+        except BaseException:  # nothing was done
+            self._puts = [put for put in puts if put.is_wanted] + self._puts
+            raise
+        for put, result in zip(puts, results, strict=True):
+            if isinstance(result, Exception):
+                put.error = result
+                continue
+            file, change = result
+            entry = put.entry
+            digest = sha256_bytes(entry.document)
+            state.index.add(Waiting(entry.clip_id, put.queued_at, put.age, file, digest, entry.context))
+            state.changed_by_us(change)
 
     async def claim(self, query: Query, target: Path) -> DiskClaim | None:
         """See ports.Spool. What somebody else put in or took out since the last look is noticed first."""

@@ -19,13 +19,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 from sg_coach.digest import sha256_bytes
-from sg_coach.errors import InvalidInput, UnsafePath
+from sg_coach.errors import CoachError, InvalidInput, UnsafePath
 from sg_coach.files import PRIVATE, Folder, start_writing
 
 from .folder_watch import FileMark, FolderStamp
@@ -83,6 +84,32 @@ def place(
             if error.errno != errno.EIO:
                 raise
             return _place(queue, clip_id, document, context, superseding)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A reply that is to be placed."""
+
+    clip_id: str
+    document: bytes
+    context: ReplyContext
+
+
+Placed = tuple[FileMark, OwnChange]
+
+
+def place_all(
+    root: Path, entries: Sequence[NewEntry], superseding: Callable[[str], None]
+) -> list[Placed | OSError | CoachError]:
+    """`place` each entry; return for each what came of it. `superseding` is told the clip whose reply is replaced."""
+    results: list[Placed | OSError | CoachError] = []
+    for entry in entries:
+        try:
+            replaced = partial(superseding, entry.clip_id)
+            results.append(place(root, entry.clip_id, entry.document, entry.context, replaced))
+        except (OSError, CoachError) as error:
+            results.append(error)
+    return results
 
 
 def _place(

@@ -19,6 +19,7 @@ from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import apply_progression_policy, next_ema
 from sg_hybrid.models import AiAddendum, Coached, Origin, Query, ReplyContext, Take, program_key
 from sg_hybrid.ports import Bundles, Claim, Spool
+from sg_hybrid.sweeper import IDLE_FACTOR
 from tests.fake_edges import FakeGate
 from tests.fakes import FakeClock
 
@@ -27,7 +28,7 @@ from .life import Life
 TTL_S = 300.0
 DEADLINE_S = 0.5
 SWEEP_S = 5.0
-NOTICED_WITHIN_S = 2 * SWEEP_S + 0.5
+NOTICED_WITHIN_S = IDLE_FACTOR * SWEEP_S + 0.5
 """An idle sweeper looks this often."""
 
 

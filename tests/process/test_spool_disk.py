@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sg_coach.timestamps import utc_text
 from sg_hybrid.ports import Spool
 from sg_hybrid.queue_folders import FOLDERS
 from sg_hybrid.spool import DiskSpool
+from sg_hybrid.spool_moves import NewEntry, place_all
 from sg_hybrid.spool_recovery import Recovered
 from tests.fakes import EPOCH, FakeClock
 from tests.late_replies import BUNDLE, addendum, context, names, put_file, query, queued
@@ -449,3 +450,38 @@ async def test_it_is_a_spool(spool: DiskSpool) -> None:
     """Checked by mypy; at run time, that nothing is missing."""
     as_port: Spool = spool
     assert as_port is spool
+
+
+# Several at once
+
+
+async def test_replies_that_wait_for_a_move_go_together(
+    root: Path, spool: DiskSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hops: list[list[str]] = []
+
+    def noted(where: Path, entries: Sequence[NewEntry], superseding: Callable[[str], None]) -> object:
+        hops.append([entry.clip_id for entry in entries])
+        return place_all(where, entries, superseding)
+
+    monkeypatch.setattr("sg_hybrid.spool.place_all", noted)
+    (root / "pending" / "clip_c_ai_addendum.json").mkdir()  # nothing can be renamed onto it
+    refused: list[str] = []
+
+    async def put(clip_id: str, wait_s: float = 60.0) -> None:
+        try:
+            with anyio.move_on_after(wait_s):
+                await spool.put(addendum(clip_id), context(clip_id))
+        except OSError:
+            refused.append(clip_id)
+
+    async with anyio.create_task_group() as group, spool._state.lock:  # as a move has it that takes its time
+        for clip_id in ("clip_a", "clip_b", "clip_c", "clip_d"):
+            group.start_soon(put, clip_id)
+        group.start_soon(put, "clip_gone", 0.0)
+        await anyio.sleep(0.05)
+
+    assert hops == [["clip_a", "clip_b", "clip_c", "clip_d"]]
+    assert refused == ["clip_c"]
+    assert spool.waiting == spool.snapshot().queued == 3
+    assert names(root, "pending") == [f"clip_{letter}_ai_addendum.json" for letter in "abcd"]
