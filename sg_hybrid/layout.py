@@ -18,11 +18,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
+from .models import INDEX_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 
 OTA_PREFIX: Final = "ota_bundle__"
 WATCHED_DAYS: Final = 60
 """Bundles of so many day folders are watched one by one (a watch takes about 1 kB); older ones are for the rescans."""
+
+INDEX_LAG_NS: Final = 2_000_000_000
+"""A session index younger by this holds the takes that were coached before, in nanoseconds."""
 
 NEWEST_DAYS: Final = 2
 """Every rescan looks at so many day folders; the others take turns."""
@@ -51,7 +54,8 @@ class Sighting(NamedTuple):
     signature: int
     """Changes when the file does."""
     coached: bool = False
-    """Whether a manifest stands there that is no older: most likely nothing is to be done."""
+    """Whether a manifest stands there that is no older than the take, and clearly older than the folder's session
+    index, so that the take is most likely listed there too: nothing is to be done."""
 
     @property
     def bundle(self) -> str:
@@ -122,7 +126,7 @@ class Walk:
         parent, name = os.path.split(bundle)
         try:
             session, take = _status(f"{bundle}/{SESSION_FILE}"), _status(f"{bundle}/{TAKE_FILE}")
-            manifest = _status(f"{bundle}/{MANIFEST_FILE}")
+            manifest, index = _status(f"{bundle}/{MANIFEST_FILE}"), _status(f"{parent}/{INDEX_FILE}")
         except OSError as error:
             self._report(bundle, error.strerror or str(error))
             return None
@@ -130,7 +134,11 @@ class Walk:
         if played is None:
             return None
         marks = [status and (status.st_mtime_ns, status.st_size, status.st_ino) for status in (session, take)]
-        coached = manifest is not None and manifest.st_mtime_ns >= played.st_mtime_ns
+        coached = (
+            manifest is not None
+            and index is not None
+            and played.st_mtime_ns <= manifest.st_mtime_ns < index.st_mtime_ns - INDEX_LAG_NS
+        )
         return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)), coached)
 
     def _takes(self, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:

@@ -234,7 +234,7 @@ async def test_thousands_at_once(root: Path, watcher: WatcherName) -> None:
         assert set(receiver.seen) == set(bundles)
 
 
-async def test_burst_is_one_batch_in_playing_order(root: Path, watcher: WatcherName) -> None:
+async def test_a_burst_comes_in_batches_in_playing_order(root: Path, watcher: WatcherName) -> None:
     bundles = [root / DAY / f"clip_{n}" for n in (3, 1, 2)]
     for bundle in bundles:
         bundle.mkdir(parents=True)
@@ -242,7 +242,10 @@ async def test_burst_is_one_batch_in_playing_order(root: Path, watcher: WatcherN
         for bundle in bundles:  # without a pause of the event loop in between
             put(bundle)
             os.utime(bundle / SESSION_FILE, ns=(1_000_000_000, 1_000_000_000))
-        assert await receiver.batch() == sorted(bundles)
+        batches = [await receiver.batch()]
+        while len({bundle for batch in batches for bundle in batch}) < len(bundles):
+            batches.append(await receiver.batch())
+        assert batches == [sorted(batch) for batch in batches]
 
 
 async def test_bundle_deleted_in_the_middle(root: Path, watcher: WatcherName) -> None:
