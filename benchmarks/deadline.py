@@ -9,12 +9,12 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import structlog
 
+from sg_hybrid.clock import SystemClock
 from sg_hybrid.cycle import CycleRunner
 from sg_hybrid.models import AiReply, Coached, Take
 from sg_hybrid.race import Limits
@@ -24,17 +24,6 @@ from tests.fakes import FakeClock, MemorySpool
 from .table import Row, below
 
 RACES, ROUNDS = 50, 10
-
-
-class _Clock:
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def boottime(self) -> float:
-        return time.monotonic()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 class _Bundles(FakeBundles):
@@ -69,7 +58,7 @@ async def _overshoots() -> list[float]:
                 spool=MemorySpool(FakeClock()),
                 coach=never,
                 gate=FakeGate(),
-                clock=_Clock(),
+                clock=SystemClock(),
                 scores=FakeScores(),
                 tips=FakeTips(),
                 limits=Limits(give_up_after_s=0.6),

@@ -19,5 +19,8 @@ CLIP_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 TAKE_FILE: Final = "take.mid"
 """What was played, as a Standard MIDI File; the analyser makes `session.json` of it."""
 
+INDEX_FILE: Final = "session.index.json"
+"""What happened in a folder of bundles, an entry a take and event; generator and worker append to it."""
+
 COMP_FILE: Final = "clip.comp.mid"
 """The comping of a clip, as a Standard MIDI File: what a take of it is measured against."""

@@ -238,9 +238,7 @@ class Folder:
 
     def remove_stale_temporaries(self) -> int:
         """Remove what a dead process left. Call it only while nobody else writes here (under `lock`)."""
-        return sum(
-            self.unlink(name) for name in self.names() if _TEMPORARY.fullmatch(name) and not self._is_folder(name)
-        )
+        return sum(self.unlink(name) for name in self.names() if is_temporary(name) and not self._is_folder(name))
 
     def _is_folder(self, name: str) -> bool:
         status = self.status(name)
@@ -260,6 +258,11 @@ class Folder:
             yield
         finally:
             os.close(fd)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a write of this module gave this name to what it had not finished."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def _make_folders(path: Path) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from .contract import INDEX_FILE
 from .errors import InvalidInput
 from .files import Folder
 from .jsontext import parse_json_object, to_json_bytes, to_json_text
 
-INDEX_FILE: Final = "session.index.json"
 MAX_INDEX_BYTES: Final = 256 * 1024 * 1024
 """Largest index that is read, in bytes."""
 

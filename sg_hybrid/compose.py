@@ -165,7 +165,7 @@ class HybridWorker:
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
         clock, settings, post = self._clock, self.settings, Post()
         root = settings.queue_dir
-        latencies = LatencyNotes(clock, settings.latency_book)
+        latencies = LatencyNotes(clock, post.leave, settings.latency_book)
         scores, gate = ScoreHistory(), Switch(root, settings)
         bundles = DiskBundles(clock, post.leave, latencies.analysed, scores.has)
         ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))

@@ -7,14 +7,12 @@ Times are real but for one: the queue's time to live is shortened, so that an ex
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import anyio
-from pydantic import SecretStr
 
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
@@ -23,12 +21,12 @@ from sg_coach.models import Decision
 from .clock import SystemClock
 from .compose import HybridWorker
 from .demo_loop import Wish, generated, is_installed
-from .demo_takes import LOOP_TAKE, SCENES, Scene, development_spool, take
+from .demo_place import demo_bundles, demo_queue, demo_settings
+from .demo_takes import LOOP_TAKE, SCENES, Scene, take
 from .errors import HybridError
 from .models import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAGS_FILE
 from .prepared import TipClass
-from .settings import Settings
-from .simulator import Outcome, Simulator, serve
+from .simulator import Outcome, serve
 from .switch import set_mode
 
 TTL_S: Final = 8.0
@@ -58,20 +56,24 @@ class Stage:
 
 
 async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path | None = None) -> bool:
-    """Play the demo; return whether everything that it promised was seen.
-
-    `queue_dir` defaults to the repository's `queue/` when it is run there, else to a temporary folder.
-    """
-    bundles = bundle_root or Path(tempfile.mkdtemp(prefix="sg-bundles-"))
-    queue = queue_dir or development_spool() or Path(tempfile.mkdtemp(prefix="sg-coach-queue-"))
-    _clear(queue)
-    stage = Stage(bundles, queue, say)
+    """Play the demo; return whether everything that it promised was seen. The folders' defaults: `demo_place`."""
+    stage = Stage(demo_bundles(bundle_root), demo_queue(queue_dir), say)
+    _clear(stage.queue)
     _introduce(stage)
     outcomes = {scene.clip_id: scene.outcome for scene in SCENES}
     current = [SCENES[0].clip_id]
     async with (
         serve(lambda call: _PREPARING if "diagnosis" in call.facts else outcomes[current[0]], name="demo") as simulator,
-        HybridWorker(_settings(stage, simulator)) as worker,
+        HybridWorker(
+            demo_settings(
+                stage.bundles,
+                stage.queue,
+                simulator.base_url,
+                spool_ttl_s=TTL_S,
+                sweep_interval_s=0.5,
+                give_up_after_s=LATE_WINDOW_S,
+            )
+        ) as worker,
     ):
         with anyio.move_on_after(LATE_WINDOW_S):
             await worker.ai_ready()  # as in a session that has begun: the client takes about a second to load, once
@@ -128,12 +130,17 @@ def _ended(stage: Stage, bundle: Path, scene: Scene) -> bool:
 
 
 def _arrive(bundle: Path, scene: Scene) -> float:
-    """The instrument leaves the facts of the take; return when."""
+    """A clip, and a take over it; return when the take came."""
     if scene.clip_id.startswith("waltz"):
         _generate(bundle, "waltz")
     bundle.mkdir(parents=True, exist_ok=True)
+    return _leave_take(bundle, scene.take)
+
+
+def _leave_take(bundle: Path, name: str) -> float:
+    """The instrument leaves the facts of a recorded take; return when."""
     with Folder.open(bundle) as folder:
-        folder.write(SESSION_FILE, take(scene.take), durable=False)
+        folder.write(SESSION_FILE, take(name), durable=False)
     return _now()
 
 
@@ -209,12 +216,7 @@ async def _go_round(stage: Stage, outcomes: dict[str, Outcome], current: list[st
 
 
 async def _coach_the_loop(stage: Stage, bundle: Path) -> bool:
-    def arrive() -> float:
-        with Folder.open(bundle) as folder:
-            folder.write(SESSION_FILE, take(LOOP_TAKE), durable=False)
-        return _now()
-
-    begin = await anyio.to_thread.run_sync(arrive)
+    begin = await anyio.to_thread.run_sync(_leave_take, bundle, LOOP_TAKE)
     with anyio.move_on_after(LATE_WINDOW_S):
         await _until(lambda: (bundle / AI_FILE).exists(), lambda: _tell(stage, bundle, begin))
         with anyio.move_on_after(PAUSE_S):
@@ -228,21 +230,6 @@ async def _until(done: Callable[[], bool], meanwhile: Callable[[], None], *, eve
     while not done():
         meanwhile()
         await anyio.sleep(every)
-
-
-def _settings(stage: Stage, simulator: Simulator) -> Settings:
-    return Settings(
-        ai_enabled=True,
-        anthropic_api_key=SecretStr("demo-key-of-the-simulator"),
-        anthropic_base_url=simulator.base_url,
-        queue_dir=stage.queue,
-        bundle_roots=(stage.bundles,),
-        spool_ttl_s=TTL_S,
-        daily_calls=1000,
-        daily_tokens=1_000_000,
-        sweep_interval_s=0.5,
-        give_up_after_s=LATE_WINDOW_S,
-    )
 
 
 def _switch(stage: Stage, *, on: bool) -> None:

@@ -7,7 +7,6 @@ two know each other by the disk alone. Whoever of them ends first ends all.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,13 +14,11 @@ from typing import Final
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 from anyio.streams.text import TextReceiveStream
-from pydantic import SecretStr
 
 from .compose import HybridWorker
 from .demo_loop import is_installed
-from .demo_takes import development_spool
+from .demo_place import demo_bundles, demo_queue, demo_settings
 from .errors import HybridError
-from .settings import Settings
 from .simulator import ProfileName, Simulator, run_simulator
 
 PROFILE: Final[ProfileName] = "good-hour"
@@ -33,19 +30,18 @@ Say = Callable[[str], None]
 
 
 async def serve_demo(say: Say, *, bundle_root: Path | None, queue_dir: Path | None, port: int) -> None:
-    """Serve the page until SIGINT or SIGTERM.
+    """Serve the page until SIGINT or SIGTERM. The folders' defaults: `demo_place`.
 
-    `queue_dir` defaults to the repository's `queue/` when it is run there, else to a temporary folder; `bundle_root` to
-    a temporary folder. Raises HybridError if the generator is not installed or ends by itself.
+    Raises HybridError if the generator is not installed or ends by itself.
     """
     if not is_installed():
         raise HybridError("the generator is not installed; pip install 'sg-hybrid[generator]'")
-    bundles = bundle_root or Path(tempfile.mkdtemp(prefix="sg-bundles-"))
-    queue = queue_dir or development_spool() or Path(tempfile.mkdtemp(prefix="sg-coach-queue-"))
+    bundles, queue = demo_bundles(bundle_root), demo_queue(queue_dir)
     await anyio.to_thread.run_sync(lambda: bundles.mkdir(parents=True, exist_ok=True))
     async with anyio.create_task_group() as group:
         simulator: Simulator = await group.start(run_simulator, PROFILE)
-        async with HybridWorker(_settings(bundles, queue, simulator), handle_signals=True) as worker:
+        settings = demo_settings(bundles, queue, simulator.base_url)
+        async with HybridWorker(settings, handle_signals=True) as worker:
             command = _command(bundles, queue, port)
             async with await anyio.open_process(command, stderr=None, start_new_session=True) as generator:
                 await _until_an_end(say, worker, generator, bundles)
@@ -92,15 +88,3 @@ async def _end(generator: Process) -> None:
         await generator.wait()
         return
     generator.kill()
-
-
-def _settings(bundles: Path, queue: Path, simulator: Simulator) -> Settings:
-    return Settings(
-        ai_enabled=True,
-        anthropic_api_key=SecretStr("demo-key-of-the-simulator"),
-        anthropic_base_url=simulator.base_url,
-        queue_dir=queue,
-        bundle_roots=(bundles,),
-        daily_calls=10_000,
-        daily_tokens=10_000_000,
-    )

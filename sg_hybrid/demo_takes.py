@@ -10,6 +10,9 @@ from typing import Final
 from .models import AI_FILE, QUEUED_FILE
 from .simulator import Fault, Outcome
 
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+"""The repository, unless this is an installed package."""
+
 LOOP_TAKE: Final = "guitarset_00"
 
 
@@ -51,14 +54,4 @@ def take(name: str) -> bytes:
 
 def _takes() -> Path:
     packaged = Path(str(resources.files("sg_hybrid"))) / "_takes"
-    return packaged if packaged.is_dir() else _repository() / "fixtures" / "sessions"
-
-
-def _repository() -> Path:
-    return Path(__file__).resolve().parent.parent
-
-
-def development_spool() -> Path | None:
-    """Return `queue/` of the repository, or None where the package is installed."""
-    folder = _repository() / "queue"
-    return folder if (folder / "README.md").is_file() and (_repository() / "pyproject.toml").is_file() else None
+    return packaged if packaged.is_dir() else REPOSITORY / "fixtures" / "sessions"

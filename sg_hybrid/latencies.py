@@ -7,12 +7,12 @@ for neither the book's lock nor its disk. A book that cannot be written is logge
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import anyio
 import structlog
-from anyio import from_thread
 from anyio.abc import TaskStatus
 
 from sg_coach.errors import CoachError
@@ -30,22 +30,26 @@ _log = structlog.get_logger(__name__)
 
 
 class LatencyNotes:
-    """Writes what takes tell into the book at `path` (None: the user's own, the one that `sgc` reads)."""
+    """Writes what takes tell into the book at `path` (None: the user's own, the one that `sgc` reads).
 
-    def __init__(self, clock: Clock, path: Path | None) -> None:
+    `leave` has a call made on the event loop; see `post.Post`.
+    """
+
+    def __init__(self, clock: Clock, leave: Callable[[Callable[[], None]], None], path: Path | None) -> None:
         self._clock = clock
+        self._leave = leave
         self._path = path
         self._waiting: deque[tuple[str, Removed]] = deque(maxlen=MOST_WAITING)
         self._kicked = anyio.Event()
 
     def analysed(self, session: SessionRecord) -> None:
-        """Note a take's latency, if one was found and its device is known. Call it in a thread of the event loop."""
+        """Note a take's latency, if one was found and its device is known. Safe in any thread."""
         latency_ms = found_latency(session)
         if session.device_id is None or latency_ms is None:
             return
         removed = Removed(latency_ms=latency_ms, at_utc=utc_text(self._clock.now()))
         self._waiting.append((session.device_id, removed))
-        from_thread.run_sync(self._kick)
+        self._leave(self._kick)
 
     def _kick(self) -> None:
         self._kicked.set()

@@ -54,8 +54,8 @@ class Sighting(NamedTuple):
     signature: int
     """Changes when the file does."""
     coached: bool = False
-    """Whether a manifest stands there that is no older than the take, and clearly older than the folder's session
-    index, so that the take is most likely listed there too: nothing is to be done."""
+    """What a scan says: whether a manifest stands there that is no older than the take, and clearly older than the
+    folder's session index, so that the take is most likely listed there too: nothing is to be done."""
 
     @property
     def bundle(self) -> str:
@@ -98,13 +98,13 @@ class Walk:
         if folders is None:
             return None
         days = [folder for folder in folders if is_day(folder)]
-        takes = self._takes(set(folders).difference(days), watch=True)
+        takes = self._takes(path, set(folders).difference(days), watch=True)
         return Root(path, (os.path.realpath(path), status.st_dev, status.st_ino), takes, days)
 
     def day(self, day: str, *, watch: bool) -> list[Sighting]:
         """Return the takes of a day folder. `watch`: its bundles are entered, not only looked at."""
         self._enter(day, Kind.DAY)
-        return self._takes(self._folders(day) or (), watch=watch)
+        return self._takes(day, self._folders(day) or (), watch=watch)
 
     def appeared(self, path: str) -> list[Sighting]:
         """Return the takes in a folder that appeared somewhere under a root, if it stands where a bundle can."""
@@ -112,9 +112,9 @@ class Walk:
         if _is_hidden(name) or path in self._roots or not _is_folder(path):
             return []
         if parent in self._roots:
-            return self.day(path, watch=True) if is_day(path) else self._takes([path], watch=True)
+            return self.day(path, watch=True) if is_day(path) else self._takes(parent, [path], watch=True)
         of_a_day = os.path.dirname(parent) in self._roots and _is_folder(parent) and is_day(parent)
-        return self._takes([path], watch=True) if of_a_day else []
+        return self._takes(parent, [path], watch=True) if of_a_day else []
 
     def unplayed(self, path: str) -> list[str]:
         """Return the bundles in a folder that appeared (or itself) that a generator finished and nobody played yet."""
@@ -126,7 +126,6 @@ class Walk:
         parent, name = os.path.split(bundle)
         try:
             session, take = _status(f"{bundle}/{SESSION_FILE}"), _status(f"{bundle}/{TAKE_FILE}")
-            manifest, index = _status(f"{bundle}/{MANIFEST_FILE}"), _status(f"{parent}/{INDEX_FILE}")
         except OSError as error:
             self._report(bundle, error.strerror or str(error))
             return None
@@ -134,22 +133,19 @@ class Walk:
         if played is None:
             return None
         marks = [status and (status.st_mtime_ns, status.st_size, status.st_ino) for status in (session, take)]
-        coached = (
-            manifest is not None
-            and index is not None
-            and played.st_mtime_ns <= manifest.st_mtime_ns < index.st_mtime_ns - INDEX_LAG_NS
-        )
-        return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)), coached)
+        return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)))
 
-    def _takes(self, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
-        return list(self._each(bundles, watch))
+    def _takes(self, parent: str, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
+        return list(self._each(parent, bundles, watch))
 
-    def _each(self, bundles: Iterable[str], watch: bool) -> Iterator[Sighting]:
+    def _each(self, parent: str, bundles: Iterable[str], watch: bool) -> Iterator[Sighting]:
+        indexed_ns = _modified_ns(f"{parent}/{INDEX_FILE}") - INDEX_LAG_NS
         for bundle in bundles:
             if watch:
                 self._enter(bundle, Kind.BUNDLE)
             if take := self.take(bundle):
-                yield take
+                coached = take.played_ns <= _modified_ns(f"{bundle}/{MANIFEST_FILE}") < indexed_ns
+                yield take._replace(coached=coached)
 
     def _folders(self, path: str) -> list[str] | None:
         try:
@@ -204,6 +200,14 @@ def _status(path: str) -> os.stat_result | None:
         return os.lstat(path)
     except _GONE:
         return None
+
+
+def _modified_ns(path: str) -> int:
+    """Modification time in nanoseconds; 0 for what is not there or may not be looked at."""
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _date(day: str) -> tuple[str, str]:

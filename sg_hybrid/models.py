@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_serializer
 
+from sg_coach.contract import INDEX_FILE as INDEX_FILE
 from sg_coach.contract import TAKE_FILE as TAKE_FILE
 from sg_coach.models import (
     CoachingDeterministic,
@@ -28,7 +29,6 @@ MANIFEST_FILE: Final = "manifest.json"
 SESSION_FILE: Final = "session.json"
 TAGS_FILE: Final = "clip.tags.json"
 ERROR_FILE: Final = "clip.error.json"
-INDEX_FILE: Final = "session.index.json"
 ENTRY_SUFFIX: Final = "_ai_addendum.json"
 """A waiting reply is `pending/{clip_id}_ai_addendum.json`."""
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 from sg_coach.contract import MAX_SESSION_BYTES
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput, UnsafePath
-from sg_coach.files import Folder
+from sg_coach.files import Folder, is_temporary
 from sg_coach.jsontext import parse_json_object
 
 from .manifest import AI_COACH, coach_entry, lists, parse_clip_identity
 from .models import AI_FILE, COACH_FILE, ERROR_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
-from .take_intake import MAX_TAKE_BYTES
+from .take_intake import MAX_TAKE_BYTES, is_of_another
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest manifest, tags or coaching file that is read, in bytes."""
@@ -62,22 +62,16 @@ def is_listed(entry: Mapping[str, Any], take_id: str, coaching: bytes) -> bool:
 
 
 def _is_settled(folder: Folder, raw: bytes, session: Mapping[str, Any], admitted: Admitted) -> bool:
-    names, take_id = set(folder.names()), sha256_bytes(raw)
-    if ERROR_FILE in names or any(name.endswith(".tmp") for name in names):
-        return False
-    manifest = document_or_none(folder, MANIFEST_FILE) or {}
+    manifest, take_id = document_or_none(folder, MANIFEST_FILE) or {}, sha256_bytes(raw)
     entry = coach_entry(manifest)
     if entry is None or not is_listed(entry, take_id, folder.read(COACH_FILE, MAX_DOCUMENT_BYTES)):
         return False
+    names = set(folder.names())
+    if ERROR_FILE in names or any(is_temporary(name) for name in names):
+        return False
     if AI_FILE in names and not lists(manifest, AI_COACH):
         return False
-    if TAKE_FILE in names and not _is_of_this(session, folder.read(TAKE_FILE, MAX_TAKE_BYTES)):
+    if TAKE_FILE in names and is_of_another(session.get("take_sha256"), folder.read(TAKE_FILE, MAX_TAKE_BYTES)):
         return False
     tags = document_or_none(folder, TAGS_FILE) if TAGS_FILE in names else None
     return admitted(folder.path.parent, parse_clip_identity(tags, manifest, folder.path.name), take_id)
-
-
-def _is_of_this(session: Mapping[str, Any], take: bytes) -> bool:
-    """Whether a record was made from this `take.mid`; one of the instrument's own always counts."""
-    made_from = session.get("take_sha256")
-    return made_from is None or made_from == sha256_bytes(take)

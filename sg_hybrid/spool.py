@@ -61,8 +61,6 @@ class _Put:
     entry: NewEntry
     queued_at: datetime
     age: policy.Age
-    is_wanted: bool = True
-    """Whether its caller still waits."""
     error: Exception | None = None
 
 
@@ -72,8 +70,8 @@ class DiskSpool:
     def __init__(self, state: SpoolState) -> None:
         self._state = state
         self._look = PendingLook(state)
-        self._puts: list[_Put] = []
-        """Replies that are to be placed; whoever has the lock next places all of them."""
+        self._puts: dict[_Put, None] = {}
+        """Replies that are to be placed, in order; whoever has the lock next places all of them."""
         self._claimed: dict[str, DiskClaim] = {}
         self._to_finish: list[DiskClaim] = []
         self._to_give_back: list[DiskClaim] = []
@@ -113,14 +111,13 @@ class DiskSpool:
         document = entry_bytes(addendum.model_copy(update={"queued": True, "queued_at_utc": queued_at_utc}))
         age = policy.judge_own(queued_at, now, state.clock.boottime(), state.options.ttl_s)
         put = _Put(NewEntry(clip_id, document, context), queued_at, age)
-        self._puts.append(put)
+        self._puts[put] = None
         try:
             async with state.lock:
                 if put in self._puts:
                     await self._place_all()
         finally:
-            put.is_wanted = False
-            self._puts = [other for other in self._puts if other is not put]
+            self._puts.pop(put, None)
         if put.error is not None:
             raise put.error
         state.stats.queued += 1
@@ -128,13 +125,10 @@ class DiskSpool:
 
     async def _place_all(self) -> None:
         """Place all replies that wait for the lock, in one hop: none stays in memory for as long as others take."""
-        state, puts, self._puts = self._state, self._puts, []
-        try:
-            results = await state.hop(place_all, state.root, [put.entry for put in puts], state.superseding)
-        except BaseException:  # nothing was done
-            self._puts = [put for put in puts if put.is_wanted] + self._puts
-            raise
+        state, puts = self._state, list(self._puts)
+        results = await state.hop(place_all, state.root, [put.entry for put in puts], state.superseding)
         for put, result in zip(puts, results, strict=True):
+            self._puts.pop(put, None)
             if isinstance(result, Exception):
                 put.error = result
                 continue

@@ -41,7 +41,7 @@ def analyse_take_file(folder: Folder, analysed: Callable[[SessionRecord], None] 
     """
     before = folder.read_if_there(SESSION_FILE, MAX_SESSION_BYTES)
     take = folder.read_if_there(TAKE_FILE, MAX_TAKE_BYTES)
-    if take is None or (before is not None and not _is_of_another(before, take)):
+    if take is None or (before is not None and not is_of_another(_made_from(before), take)):
         return before is not None
     report = analyse_files(
         take,
@@ -71,17 +71,21 @@ def refuse_outdated(folder: Folder, session: SessionRecord) -> None:
     if session.take_sha256 is None:
         return
     take = folder.read_if_there(TAKE_FILE, MAX_TAKE_BYTES)
-    if take is not None and sha256_bytes(take) != session.take_sha256:
+    if take is not None and is_of_another(session.take_sha256, take):
         raise NotAnalysed
 
 
-def _is_of_another(record: bytes, take: bytes) -> bool:
-    """Whether the analyser made this record, of another take. A record that cannot be read is not ours."""
-    try:
-        made_from = parse_json_object(record).get("take_sha256")
-    except InvalidInput:
-        return False
+def is_of_another(made_from: object, take: bytes) -> bool:
+    """Whether a record says (`take_sha256`) that it was made from another `take.mid`; the instrument's own never do."""
     return isinstance(made_from, str) and made_from != sha256_bytes(take)
+
+
+def _made_from(record: bytes) -> object:
+    """What a record says that it was made from. One that cannot be read is not ours."""
+    try:
+        return parse_json_object(record).get("take_sha256")
+    except InvalidInput:
+        return None
 
 
 def _tags(folder: Folder) -> dict[str, Any]:

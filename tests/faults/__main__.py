@@ -60,8 +60,7 @@ def _options() -> argparse.Namespace:
 
 
 def _progress(row: Row) -> None:
-    if sys.stderr.isatty():
-        print(f"{row.scenario} {row.mode}: {row.points} points, {len(row.violations)} violations", file=sys.stderr)
+    print(f"{row.scenario} {row.mode}: {row.points} points, {len(row.violations)} violations", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from . import tree
 from .facts import parsed
 from .injector import engine
 from .injector.engine import Point
-from .stage import Stage, recover
-from .trial import TIMEOUT_S, Judge, Survey, arranged, changes, sandbox, state_key
+from .stage import Stage
+from .trial import TIMEOUT_S, Judge, Survey, arranged, changes, sandbox, start_again, state_key
 
 Tried = Iterator[tuple[str, list[str]]]
 
@@ -31,7 +31,6 @@ def crashes_in_recovery(survey: Survey, judge: Judge, every: int = 1) -> Tried:
     One restart is watched from call to call, and what stands on the disk before each of them is what a kill there
     leaves. So a restart from each different state is enough, and each different state is judged once.
     """
-    todo: list[State] = []
     seen: set[bytes] = set()
 
     def is_new(state: State) -> bool:
@@ -39,7 +38,7 @@ def crashes_in_recovery(survey: Survey, judge: Judge, every: int = 1) -> Tried:
         seen.add(key)
         return len(seen) > count
 
-    todo += [state for state in _kills_of_the_play(survey)[::every] if is_new(state)]
+    todo = [state for state in _kills_of_the_play(survey)[::every] if is_new(state)]
     while todo:
         for state in _kills_of_a_restart(survey, todo.pop())[::every]:
             problems: list[str] = []
@@ -59,7 +58,7 @@ def _kills_of_the_play(survey: Survey) -> list[State]:
 
 def _kills_of_a_restart(survey: Survey, state: State) -> list[State]:
     with _restored(state) as stage:
-        return _watched(stage, lambda: _restart(survey, stage), f"{state.path}, then ")
+        return _watched(stage, lambda: start_again(survey.before, stage), f"{state.path}, then ")
 
 
 def _watched(stage: Stage, work: Callable[[], object], path: str) -> list[State]:
@@ -76,11 +75,6 @@ def _watched(stage: Stage, work: Callable[[], object], path: str) -> list[State]
 def _verdict(survey: Survey, judge: Judge, state: State) -> list[str]:
     with _restored(state) as stage:
         return judge.verdict(survey.before, stage)
-
-
-def _restart(survey: Survey, stage: Stage) -> None:
-    stage.clock.advance(survey.before.scenario.later_s)
-    stage.play(recover)
 
 
 def _restored(state: State):  # type: ignore[no-untyped-def]

@@ -111,13 +111,14 @@ def _points(run: Run) -> tuple[Point, ...]:
 def restarted(before: Before, stage: Stage) -> list[str]:
     """Start again on what is there, and say what does not hold then."""
     crashed = tree.take(stage.box)
-    run = engine.unwatched(lambda: _restart(before, stage), timeout_s=TIMEOUT_S)
+    run = engine.unwatched(lambda: start_again(before, stage), timeout_s=TIMEOUT_S)
     if run.hung or run.exit:
         return [f"I19 the restart {'hangs' if run.hung else f'ends with {run.exit}'}"]
     return list(invariants.recovered(before, crashed, tree.take(stage.box), stage.said()))
 
 
-def _restart(before: Before, stage: Stage) -> None:
+def start_again(before: Before, stage: Stage) -> None:
+    """Let a worker start again on what is there, as much later as the scenario says."""
     stage.clock.advance(before.scenario.later_s)
     stage.play(recover)
 

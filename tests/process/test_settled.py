@@ -99,18 +99,18 @@ async def test_a_look_tells_what_was_coached_most_likely(settled: Path) -> None:
     walk = Walk([str(settled.parent.parent)], lambda _path, _kind: None, lambda _path, _why: None)
     now = settled.stat().st_mtime
 
+    def looks_coached() -> bool:
+        (take,) = walk.day(str(settled.parent), watch=False)
+        return take.coached
+
     def coached(take_s: float, manifest_s: float, index_s: float) -> bool:
         os.utime(settled / "session.json", (now + take_s, now + take_s))
         os.utime(settled / "manifest.json", (now + manifest_s, now + manifest_s))
         os.utime(settled.parent / "session.index.json", (now + index_s, now + index_s))
-        found = walk.take(str(settled))
-        assert found is not None
-        return found.coached
+        return looks_coached()
 
     assert coached(0, 1, 10)
     assert not coached(2, 1, 10), "a new take came since"
     assert not coached(0, 9, 10), "it may have come too late for the index"
     (settled.parent / "session.index.json").rename(settled.parent / "away")
-    again = walk.take(str(settled))
-    assert again is not None
-    assert not again.coached, "there is no index"
+    assert not looks_coached(), "there is no index"

@@ -244,7 +244,7 @@ def test_a_device_without_a_name_that_can_be_printed_is_not_known(tmp_path: Path
 
 
 async def test_random_notes_have_no_latency(tmp_path: Path) -> None:
-    notes = LatencyNotes(SystemClock(), tmp_path / "book.json")
+    notes = LatencyNotes(SystemClock(), lambda call: call(), tmp_path / "book.json")
     known = session(device_id="sg-7", latency_removed_ms=70.0)
     for changes in ({"timing_measurable": False}, {"device_id": None, "timing_measurable": True}, {}):
         await run_blocking(notes.analysed, known.model_copy(update=changes))
