@@ -17,8 +17,8 @@ from .table import Row, below
 SETTLE_S: Final = 12.0
 """The start is over by then, its second look at the queue included."""
 
-WATCH_S: Final = 40.0
-"""Two sweeps of an empty queue."""
+WATCH_S: Final = 120.0
+"""Two sweeps of an empty queue, and two rescans."""
 
 BUNDLES: Final = 20
 

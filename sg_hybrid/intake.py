@@ -191,7 +191,9 @@ class DiskIntake:
                 new += self._known.changed(day, takes)
             self._hand_over(new)
             new = []
-        self._hand_over(new + self._new(await run_blocking(self._look_at_bundles, again)))
+        if again:
+            new += self._new(await run_blocking(self._look_at_bundles, again))
+        self._hand_over(new)
         if watched != self._watched:
             await run_blocking(self._watcher.keep, [*self._roots, *watched])
         self._watched = watched

@@ -21,6 +21,8 @@ class Post:
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], None]] = deque()
+        self._rung = False
+        """Whether the loop was woken and has not begun to make the calls: whoever comes then need not wake it."""
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -35,13 +37,16 @@ class Post:
     def leave(self, call: Callable[[], None]) -> None:
         """Have `call` made on the event loop, soon. Safe in any thread, while the post is open."""
         self._calls.append(call)
-        with contextlib.suppress(BlockingIOError):  # so many wait that the loop is awake anyway
-            os.write(self._writer, b"\0")
+        if not self._rung:
+            self._rung = True
+            with contextlib.suppress(BlockingIOError):  # so many came at once that the loop is awake anyway
+                os.write(self._writer, b"\0")
 
     async def run(self) -> None:
         """Make the calls, until cancelled. They must neither wait nor raise."""
         while True:
             await anyio.wait_readable(self._reader)
             os.read(self._reader, _AT_ONCE)
+            self._rung = False
             while self._calls:
                 self._calls.popleft()()

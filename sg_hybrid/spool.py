@@ -2,17 +2,21 @@
 
 Every state is a folder; memory holds only an index of `pending/`, rebuilt from what `ls` shows. One operation at a time
 (a lock), so the index and the folders change together; one thread hop a move (`spool_moves`), never ended half-way.
+Whatever the operation, replies that are to be put in go first.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
+import anyio
 import structlog
 
 from sg_coach.digest import sha256_bytes
@@ -71,7 +75,8 @@ class DiskSpool:
         self._state = state
         self._look = PendingLook(state)
         self._puts: dict[_Put, None] = {}
-        """Replies that are to be placed, in order; whoever has the lock next places all of them."""
+        """Replies that are to be placed, in order; whoever has the spool next places all of them first."""
+        self._needed = anyio.Event()
         self._claimed: dict[str, DiskClaim] = {}
         self._to_finish: list[DiskClaim] = []
         self._to_give_back: list[DiskClaim] = []
@@ -113,18 +118,26 @@ class DiskSpool:
         put = _Put(NewEntry(clip_id, document, context), queued_at, age)
         self._puts[put] = None
         try:
-            async with state.lock:
-                if put in self._puts:
-                    await self._place_all()
+            async with self._held():
+                pass
         finally:
             self._puts.pop(put, None)
         if put.error is not None:
             raise put.error
         state.stats.queued += 1
+        self._needed.set()
         _log.info("reply_queued", clip=clip_id, queued_at_utc=queued_at_utc, waiting=self.waiting)
 
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        """Hold the spool. Replies that wait to be placed come first: until then they are in memory alone."""
+        async with self._state.lock:
+            if self._puts:
+                await self._place_all()
+            yield
+
     async def _place_all(self) -> None:
-        """Place all replies that wait for the lock, in one hop: none stays in memory for as long as others take."""
+        """Place all replies that wait, in one hop."""
         state, puts = self._state, list(self._puts)
         results = await state.hop(place_all, state.root, [put.entry for put in puts], state.superseding)
         for put, result in zip(puts, results, strict=True):
@@ -142,7 +155,7 @@ class DiskSpool:
         """See ports.Spool. What somebody else put in or took out since the last look is noticed first."""
         state = self._state
         await self._look.catch_up()
-        async with state.lock:
+        async with self._held():
             await self._look.look_up_contexts()
             state.judge_again()
             busy: list[Waiting] = []
@@ -182,11 +195,12 @@ class DiskSpool:
         """See ports.Spool. A disk that refuses is tried again with each `refresh`, and at the next start."""
         assert isinstance(claim, DiskClaim)
         state, clip_id = self._state, claim.waiting.clip_id
-        async with state.lock:
+        async with self._held():
             try:
                 await state.hop(complete, state.root, clip_id, claim.document)
             except OSError:
                 self._to_finish.append(claim)
+                self._needed.set()
                 raise
             self._claimed.pop(clip_id, None)
         state.stats.applied += 1
@@ -196,17 +210,19 @@ class DiskSpool:
         """See ports.Spool. Only for a reply that stands in no bundle; a disk that refuses is tried again."""
         assert isinstance(claim, DiskClaim)
         state, clip_id = self._state, claim.waiting.clip_id
-        async with state.lock:
+        async with self._held():
             try:
                 change = await state.hop(put_back, state.root, clip_id, partial(state.superseding, clip_id))
             except OSError:
                 self._to_give_back.append(claim)
+                self._needed.set()
                 raise
             self._claimed.pop(clip_id, None)
             if change is not None:
                 state.index.add(claim.waiting)
                 state.changed_by_us(change)
         state.stats.returned += 1
+        self._needed.set()
         _log.info("reply_returned", clip=clip_id)
 
     # For the start and the sweeper
@@ -223,11 +239,17 @@ class DiskSpool:
         state.stats.rejected += recovered.rejected
         return recovered
 
+    async def until_needed(self) -> None:
+        """Wait until, since the last `refresh`, a reply of ours began to wait or the disk refused to move one."""
+        await self._needed.wait()
+
     async def refresh(self) -> Refreshed:
         """Notice what others put into `pending/` or took out; reject what cannot be read. One stat if nothing changed.
 
         Raises OSError if the folder cannot be looked at; what was found until then is kept.
         """
+        if self._needed.is_set():
+            self._needed = anyio.Event()
         await self._end_claims()
         return await self._look.refresh()
 
@@ -263,7 +285,7 @@ class DiskSpool:
     async def _expire_some(self) -> Discarded:
         """Discard one batch."""
         state = self._state
-        async with state.lock:
+        async with self._held():
             state.judge_again()
             batch = state.index.take_expired(state.clock.boottime(), EXPIRE_AT_ONCE)
             if not batch:

@@ -13,9 +13,9 @@ from sg_coach.errors import CoachError
 
 from .ports import Clock
 
-IDLE_FACTOR: Final = 4.0
-"""With nothing waiting nothing can be due: sweeps are rarer, which is what an idle worker costs. (A claim looks into
-the folder by itself.)"""
+IDLE_FACTOR: Final = 12.0
+"""With nothing waiting nothing can be due: sweeps are rarer, which is what an idle worker costs. They only notice what
+others put in; a reply of ours ends the pause, and a claim looks into the folder by itself."""
 
 CLEAN_EVERY_S: Final = 86_400.0
 """Seconds between two looks for old audit copies."""
@@ -43,6 +43,10 @@ class SweptSpool(Protocol):
     @property
     def waiting(self) -> int:
         """Number of entries that wait."""
+        ...
+
+    async def until_needed(self) -> None:
+        """Wait until, since the last `refresh`, a reply of ours began to wait or the disk refused to move one."""
         ...
 
     async def refresh(self) -> Looked:
@@ -90,7 +94,10 @@ class Sweeper:
         """Sweep until cancelled. A disk that refuses is logged and tried again; nothing else ends it."""
         while True:
             swept = await self.sweep_once()
-            await anyio.sleep(self._interval_s if swept.waiting else self._interval_s * IDLE_FACTOR)
+            if not swept.waiting:
+                with anyio.move_on_after(self._interval_s * (IDLE_FACTOR - 1)):
+                    await self._spool.until_needed()
+            await anyio.sleep(self._interval_s)
 
     async def sweep_once(self) -> SweepStats:
         """Look, expire, clean; return what was done. A step that fails does not keep the others from being done."""

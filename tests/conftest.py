@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,11 @@ def pytest_configure() -> None:
     """Whoever starts the tests in the background ignores SIGINT and SIGQUIT, and so would every program under test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait, for a process, a browser or a time limit."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ class MemorySpool:
         self.expired_documents: list[bytes] = []
         self.rejected: list[tuple[str, bytes]] = []
         self.broken: OSError | None = None
+        self._needed = anyio.Event()
 
     @classmethod
     def reopened(cls, left: MemorySpool, clock: FakeClock) -> MemorySpool:
@@ -145,6 +146,7 @@ class MemorySpool:
             self._expire(clip_id, arrived, "superseded")
         waiting = self._wait(queued, context, policy.judge_own)
         self.contexts[clip_id] = sha256_bytes(waiting.document), context
+        self._needed.set()
 
     async def claim(self, query: Query, target: Path) -> MemoryClaim | None:
         await self._step()
@@ -174,6 +176,10 @@ class MemorySpool:
             self._expire(clip_id, claim.document, "superseded")
         else:
             self.pending[clip_id] = claim
+            self._needed.set()
+
+    async def until_needed(self) -> None:
+        await self._needed.wait()
 
     async def expire_due(self) -> int:
         await self._step()
@@ -190,6 +196,8 @@ class MemorySpool:
 
     async def refresh(self) -> SweepStats:
         await self._step()
+        if self._needed.is_set():
+            self._needed = anyio.Event()
         to_finish, self._to_finish = self._to_finish, []
         to_give_back, self._to_give_back = self._to_give_back, []
         for claim in to_finish:
@@ -298,4 +306,5 @@ class MemorySpool:
         if self.broken is not None:
             if again is not None and claim is not None:
                 again.append(claim)
+                self._needed.set()
             raise self.broken

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,7 +21,7 @@ from sg_coach.timestamps import utc_text
 from sg_hybrid.ports import Spool
 from sg_hybrid.queue_folders import FOLDERS
 from sg_hybrid.spool import DiskSpool
-from sg_hybrid.spool_moves import NewEntry, place_all
+from sg_hybrid.spool_moves import NewEntry, place_all, take
 from sg_hybrid.spool_recovery import Recovered
 from tests.fakes import EPOCH, FakeClock
 from tests.late_replies import BUNDLE, addendum, context, names, put_file, query, queued
@@ -320,11 +321,14 @@ async def test_an_end_that_the_disk_refused_is_made_up_for_by_the_sweeper(
     await spool.put(addendum(), context())
     claim = await spool.claim(query(), BUNDLE)
     assert claim is not None
+    await spool.refresh()
     with monkeypatch.context() as patch:
         failing(patch, call, errno.ENOSPC, about=about)
         with pytest.raises(OSError, match="No space"):
             await spool.finish(claim)
 
+    with anyio.fail_after(1):
+        await spool.until_needed()
     await spool.refresh()
 
     assert (names(root, "claimed"), names(root, "applied")) == ([], [ENTRY])
@@ -338,12 +342,15 @@ async def test_a_return_that_the_disk_refused_is_made_up_for_by_the_sweeper(
     await spool.put(addendum(), context())
     claim = await spool.claim(query(), BUNDLE)
     assert claim is not None
+    await spool.refresh()
     with monkeypatch.context() as patch:
         failing(patch, "rename", errno.ENOSPC, about=ENTRY)
         with pytest.raises(OSError, match="No space"):
             await spool.give_back(claim)
     assert names(root, "claimed") == [ENTRY]
 
+    with anyio.fail_after(1):
+        await spool.until_needed()
     await spool.refresh()
 
     assert (names(root, "claimed"), names(root, "pending")) == ([], [ENTRY])
@@ -485,3 +492,23 @@ async def test_replies_that_wait_for_a_move_go_together(
     assert refused == ["clip_c"]
     assert spool.waiting == spool.snapshot().queued == 3
     assert names(root, "pending") == [f"clip_{letter}_ai_addendum.json" for letter in "abcd"]
+
+
+async def test_replies_go_before_whatever_else_waits_for_the_queue(
+    root: Path, spool: DiskSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spool.put(addendum(), context())
+    seen: list[list[str]] = []
+
+    def noted(*args: Any) -> object:
+        seen.append(names(root, "pending"))
+        return take(*args)
+
+    monkeypatch.setattr("sg_hybrid.spool.take", noted)
+    async with anyio.create_task_group() as group, spool._state.lock:  # as a move has it that takes its time
+        group.start_soon(spool.claim, query(), BUNDLE)
+        await anyio.sleep(0.05)
+        group.start_soon(spool.put, addendum("clip_b"), context("clip_b"))
+        await anyio.sleep(0.05)
+
+    assert seen == [[ENTRY, "clip_b_ai_addendum.json"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.digest import sha256_bytes
+from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import apply_progression_policy, coaching_bytes, next_ema
 from sg_coach.session_index import read_entries
 from sg_hybrid.bundle_check import check_bundle
@@ -25,9 +27,11 @@ def problems(place: Place, sessions: list[list[Planned]]) -> Iterator[str]:
     entries = _entries(place)
     yield from _index_problems(entries, sessions)
     averages = _averages(entries)
+    entered = {str(entry["input_sha256"]): str(entry["timestamp"]) for entry in entries}
     for takes in sessions:
+        is_lossy = any(sha256_bytes(take.data) not in entered for take in takes)
         for take in {take.folder: take for take in takes}.values():
-            yield from _bundle_problems(place.disk / take.folder, take, averages)
+            yield from _bundle_problems(place.disk / take.folder, take, averages, entered if is_lossy else None)
     yield from _queue_problems(place.queue)
     yield from (f"{path}: a temporary was left" for path in temporaries(place))
 
@@ -38,27 +42,42 @@ def temporaries(place: Place) -> list[Path]:
     return [path for path in found if ".session.json.part" not in path.name]
 
 
-def _bundle_problems(bundle: Path, take: Planned, averages: Mapping[str, float | None]) -> Iterator[str]:
+def _bundle_problems(
+    bundle: Path, take: Planned, averages: Mapping[str, float | None], entered: Mapping[str, str] | None
+) -> Iterator[str]:
+    """Yield what is wrong with one bundle. `entered`: when each take of its session was, if one of them never was.
+
+    A full disk keeps scores in memory. If a kill takes them, and a new take has replaced one of those takes, what was
+    coached after it was measured against a take that nobody can know of any more.
+    """
     try:
         raw = (bundle / "clip.coach.json").read_bytes()
     except FileNotFoundError:
         yield f"{take.folder}: no coach file"
         return
     yield from (f"{take.folder}: {problem}" for problem in check_bundle(bundle))
-    take_id = sha256_bytes(take.data)
-    expected = apply_progression_policy(
-        evaluate_session(take.record),
-        clip_id=take.clip_id,
-        created_at_utc=json.loads(raw)["created_at_utc"],
-        ema_before=averages.get(take_id),
-    )
-    if raw != coaching_bytes(expected):
-        yield f"{take.folder}: not the rules' answer: {json.loads(raw)['rationale']} / {expected.rationale}"
+    take_id, document = sha256_bytes(take.data), json.loads(raw)
+    created = document["created_at_utc"]
+
+    def rules(average: float | None) -> CoachingDeterministic:
+        evaluation = evaluate_session(take.record)
+        return apply_progression_policy(evaluation, clip_id=take.clip_id, created_at_utc=created, ema_before=average)
+
+    expected = rules(averages.get(take_id))
+    is_entered_later = entered is not None and entered.get(take_id) != created
+    if raw != coaching_bytes(expected) and not (is_entered_later and raw == coaching_bytes(rules(_shown(document)))):
+        yield f"{take.folder}: not the rules' answer: {document['rationale']} / {expected.rationale}"
     for name in AI_FILES:
         if (bundle / name).exists():
             queued = json.loads((bundle / name).read_bytes())["queued"]
             if queued is not ("queued" in name):
                 yield f"{take.folder}/{name}: queued is {queued}"
+
+
+def _shown(document: dict[str, Any]) -> float | None:
+    """The average that a hint says its take was measured against."""
+    trend = re.search(r"trend=([+-][0-9.]+)", document["rationale"])
+    return document["score"] - float(trend[1]) if trend else None
 
 
 def _entries(place: Place) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ class ScriptedSpool:
     asked: list[str] = field(default_factory=list)
     waiting: int = 0
 
+    async def until_needed(self) -> None:
+        await anyio.sleep_forever()
+
     async def refresh(self) -> SweepStats:
         self._ask("refresh")
         return SweepStats(found=3, gone=2, rejected=1, left=4)
@@ -75,11 +78,26 @@ async def test_it_sweeps_every_few_seconds_whatever_the_disk_does_and_cleans_onc
     assert spool.asked.count("clean 30") == 2
 
 
-async def test_with_nothing_waiting_it_sweeps_a_quarter_as_often() -> None:
+async def test_with_nothing_waiting_it_sweeps_once_a_minute() -> None:
     spool = ScriptedSpool()
-    with anyio.move_on_after(99):
+    with anyio.move_on_after(299):
         await Sweeper(spool, FakeClock(), interval_s=5).run()
     assert spool.asked.count("expire") == 5
+
+
+async def test_a_reply_that_comes_while_it_rests_is_gone_soon_after_its_time() -> None:
+    clock = FakeClock()
+    spool = MemorySpool(clock, ttl_s=8)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Sweeper(spool, clock, interval_s=5).run)
+        await anyio.sleep(1)
+        await spool.put(addendum(), context())
+        await anyio.sleep(7)
+        assert spool.waiting == 1
+        await anyio.sleep(5)
+        group.cancel_scope.cancel()
+
+    assert spool.expired == [("clip_a", "ttl")]
 
 
 async def test_a_waiting_reply_is_gone_soon_after_its_time() -> None:
