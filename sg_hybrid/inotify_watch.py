@@ -119,7 +119,7 @@ class InotifyWatch:
     def keep(self, folders: Iterable[str]) -> None:
         """Stop watching bundles that stand in none of these folders."""
         kept = set(folders)
-        for watch, (path, kind) in list(self._watched.items()):
+        for watch, (path, kind) in self._watched.copy().items():  # copied at one stroke: other threads enter folders
             if kind is Kind.BUNDLE and os.path.dirname(path) not in kept:
                 self._watched.pop(watch, None)
                 self._stop(watch)

@@ -58,12 +58,13 @@ class Known:
         return {folder: len(names) for folder, names in self._folders.items()}
 
     def find(self, clip_id: str) -> Path | None:
-        """Return the bundle of a clip by its folder's name; of several the one in the newest day."""
+        """Return the bundle of a clip by its folder's name; of several the newest day's. Safe in any thread."""
         if not _CLIP_ID.fullmatch(clip_id):
             return None
-        for folder in sorted(self._folders, key=os.path.basename, reverse=True):
+        folders = self._folders.copy()
+        for folder in sorted(folders, key=os.path.basename, reverse=True):
             for name in (clip_id, OTA_PREFIX + clip_id):
-                if name in self._folders[folder]:
+                if name in folders[folder]:
                     return Path(folder, name)
         return None
 

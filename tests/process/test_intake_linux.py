@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,9 @@ from inotify_simple import Event, INotify, flags
 
 from sg_hybrid import intake as module
 from sg_hybrid.errors import ConfigError
-from sg_hybrid.inotify_watch import READERS
+from sg_hybrid.inotify_watch import READERS, InotifyWatch, Watched
 from sg_hybrid.intake import DiskIntake
+from sg_hybrid.layout import Kind
 from tests.conformance.test_intake import DAY, Receiver, put, watching
 
 
@@ -162,6 +166,38 @@ async def test_while_slow_answers_are_given_somebody_listens(root: Path) -> None
         finally:
             answers.free.set()
     assert sorted(answers.begun) == bundles[: READERS - 1]
+
+
+def test_folders_are_entered_while_others_are_let_go(root: Path) -> None:
+    """In threads, at once; others come in wherever memory is asked for, which the collector of garbage notices."""
+    root.joinpath("clip").mkdir()
+
+    def others_come_in(_phase: str, _info: object) -> None:
+        time.sleep(0)
+
+    def let_go(watch: InotifyWatch) -> None:
+        for _ in range(8):
+            watch.keep([])
+
+    def enter(watch: InotifyWatch, ended: threading.Event) -> None:
+        while not ended.is_set():
+            watch.enter(str(root / "clip"), Kind.BUNDLE)
+
+    ended, thresholds = threading.Event(), gc.get_threshold()
+    gc.callbacks.append(others_come_in)
+    gc.set_threshold(100)
+    try:
+        with InotifyWatch(lambda _folder, _why: None) as watch, ThreadPoolExecutor() as threads:
+            watch._watched.update((-number, Watched("days", Kind.DAY)) for number in range(1, 5000))
+            entering = threads.submit(enter, watch, ended)
+            try:
+                threads.submit(let_go, watch).result(60)
+            finally:
+                ended.set()
+            entering.result(60)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(others_come_in)
 
 
 async def test_missing_library_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
