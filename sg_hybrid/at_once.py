@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 
 from .models import Coached, Take
+from .post import Leave
 
 
 class Begun:
@@ -57,8 +58,7 @@ class AtOnce:
     coach: Callable[[Path, Callable[[Take], Coached], Callable[[Coached], None]], Coached | None]
     """See `bundle.DiskBundles.coach_here`."""
     decide: Callable[[Take], Coached]
-    leave: Callable[[Callable[[], None]], None]
-    """Has a call made on the event loop, soon; see `post.Post`."""
+    leave: Leave
     start: Callable[[Begun], None]
     """Told on the event loop of each cycle that was begun."""
     may: Callable[[], bool]

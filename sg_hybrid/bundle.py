@@ -47,6 +47,7 @@ from .models import (
     program_key,
 )
 from .ports import Clock
+from .post import Leave
 from .settled import MAX_DOCUMENT_BYTES, Admitted, document_or_none, is_listed, unsettled_by_session
 from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refuse_outdated
 
@@ -71,11 +72,10 @@ class DiskBundles:
     def __init__(
         self,
         clock: Clock,
-        leave: Callable[[Callable[[], None]], None],
+        leave: Leave,
         analysed: Callable[[SessionRecord], None] = lambda _session: None,
         admitted: Admitted = lambda _folder, _clip_id, _take_id: False,
     ) -> None:
-        """`leave` has a call made on the event loop, soon, without waiting for it (`post.Post.leave`)."""
         self._clock = clock
         self._leave = leave
         self._analysed = analysed
@@ -215,7 +215,7 @@ class _Told:
         self._visible = visible
         self._waiting: list[Coached] = []
 
-    def leave(self, leave: Callable[[Callable[[], None]], None], coached: Coached) -> None:
+    def leave(self, leave: Leave, coached: Coached) -> None:
         self._waiting.append(coached)
         leave(self.tell)
 

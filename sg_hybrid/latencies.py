@@ -7,7 +7,6 @@ for neither the book's lock nor its disk. A book that cannot be written is logge
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from sg_coach.timestamps import utc_text
 
 from .fs import run_blocking
 from .ports import Clock
+from .post import Leave
 
 MOST_WAITING: Final = 100
 """Takes that wait for a slow book; of more, the oldest is given up."""
@@ -30,12 +30,9 @@ _log = structlog.get_logger(__name__)
 
 
 class LatencyNotes:
-    """Writes what takes tell into the book at `path` (None: the user's own, the one that `sgc` reads).
+    """Writes what takes tell into the book at `path` (None: the user's own, the one that `sgc` reads)."""
 
-    `leave` has a call made on the event loop; see `post.Post`.
-    """
-
-    def __init__(self, clock: Clock, leave: Callable[[Callable[[], None]], None], path: Path | None) -> None:
+    def __init__(self, clock: Clock, leave: Leave, path: Path | None) -> None:
         self._clock = clock
         self._leave = leave
         self._path = path

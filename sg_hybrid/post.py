@@ -16,6 +16,10 @@ import anyio
 _AT_ONCE: Final = 4096
 
 
+Leave = Callable[[Callable[[], None]], None]
+"""Has a call made on the event loop, soon, without waiting for it: `Post.leave`."""
+
+
 class Post:
     """Calls that wait for the event loop, in the order in which they were left; use it as a context manager."""
 

@@ -8,7 +8,7 @@ Whatever the operation, replies that are to be put in go first.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,7 +119,7 @@ class DiskSpool:
         self._puts[put] = None
         try:
             async with self._held():
-                pass
+                pass  # by now it is placed, by us or by whoever held the spool before
         finally:
             self._puts.pop(put, None)
         if put.error is not None:
@@ -221,8 +221,8 @@ class DiskSpool:
             if change is not None:
                 state.index.add(claim.waiting)
                 state.changed_by_us(change)
+                self._needed.set()
         state.stats.returned += 1
-        self._needed.set()
         _log.info("reply_returned", clip=clip_id)
 
     # For the start and the sweeper
@@ -276,11 +276,18 @@ class DiskSpool:
                 count += discarded.count
                 failed += discarded.failed
         finally:
-            for entry in failed:
-                state.index.add(entry)
+            if failed:
+                await self._keep(failed)
         if failed:
             _log.error("replies_not_removed", count=len(failed), clip=failed[0].clip_id, remedy="it is tried again")
         return count
+
+    async def _keep(self, entries: Sequence[Waiting]) -> None:
+        """Let entries wait again, whatever else ends. The index changes under the lock alone: threads read it there."""
+        with anyio.CancelScope(shield=True):
+            async with self._state.lock:
+                for entry in entries:
+                    self._state.index.add(entry)
 
     async def _expire_some(self) -> Discarded:
         """Discard one batch."""

@@ -70,7 +70,7 @@ class PendingLook:
         state = self._state
         async with state.lock:
             at = state.clock.monotonic()
-            listing = await state.hop(list_pending, state.root, dict(state.index.by_clip))
+            listing = await state.hop(list_pending, state.root, state.index.by_clip)
             state.watch.listed(listing.stamp, at)
             state.stats.others = listing.others
             for clip_id in listing.gone:

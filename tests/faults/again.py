@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from . import tree
@@ -77,7 +78,7 @@ def _verdict(survey: Survey, judge: Judge, state: State) -> list[str]:
         return judge.verdict(survey.before, stage)
 
 
-def _restored(state: State):  # type: ignore[no-untyped-def]
+def _restored(state: State) -> AbstractContextManager[Stage]:
     return sandbox(state.tree, state.journal)
 
 

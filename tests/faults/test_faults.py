@@ -15,7 +15,7 @@ from .injector.seccomp import why_not
 from .runner import MODES
 from .scenarios import SCENARIOS
 
-EVERY = 100
+EVERY = 50
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected here")

@@ -24,7 +24,7 @@ from tests.fakes import FakeClock
 from .life import Life
 from .loop import VirtualLoop
 from .provider import Provider
-from .witness import NOTICED_WITHIN_S, SWEEP_S, TTL_S, WatchedBundles, WatchedSpool, Witness, number_in
+from .witness import NOTICED_WITHIN_S, SWEEP_S, SWEPT_WITHIN_S, TTL_S, WatchedBundles, WatchedSpool, Witness, number_in
 from .world import SETTLE_S, Folders, World, take_id
 
 Ts = TypeVarTuple("Ts")
@@ -239,7 +239,7 @@ class Machine(RuleBasedStateMachine):
             assert document in folders.rejected or not noticed, "I12: what cannot be read is not put aside"
 
     def _look_for_the_immortal(self, folders: Folders) -> None:
-        """An entry may be over its time only for as long as the sweeper sleeps."""
+        """An entry may be over its time only until the next sweep."""
         now, over = anyio.current_time(), set[int]()
         for number in filter(None, map(number_in, folders.pending)):
             queued_at = self.witness.told[number].queued_at
@@ -247,5 +247,5 @@ class Machine(RuleBasedStateMachine):
             if self.true_time() - max(queued_at, self.life.started) > TTL_S:
                 over.add(number)
         self.overdue = {number: self.overdue.get(number, now) for number in over}
-        immortal = [number for number, since in self.overdue.items() if now - since > NOTICED_WITHIN_S]
+        immortal = [number for number, since in self.overdue.items() if now - since > SWEPT_WITHIN_S]
         assert not immortal, f"I11: replies {immortal} are over their time and wait on"

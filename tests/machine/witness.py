@@ -29,7 +29,10 @@ TTL_S = 300.0
 DEADLINE_S = 0.5
 SWEEP_S = 5.0
 NOTICED_WITHIN_S = IDLE_FACTOR * SWEEP_S + 0.5
-"""An idle sweeper looks this often."""
+"""A sweeper looks this often whether others put something into an empty queue."""
+
+SWEPT_WITHIN_S = SWEEP_S + 0.5
+"""A sweeper looks this often while something waits."""
 
 
 @dataclass

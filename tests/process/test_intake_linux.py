@@ -195,6 +195,7 @@ def test_folders_are_entered_while_others_are_let_go(root: Path) -> None:
             finally:
                 ended.set()
             entering.result(60)
+            assert sum(watched.kind is Kind.DAY for watched in watch._watched.values()) == 4999
     finally:
         gc.set_threshold(*thresholds)
         gc.callbacks.remove(others_come_in)
