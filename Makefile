@@ -6,6 +6,9 @@ STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
+# The tests start hundreds of programs: each source is compiled once, not once a start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo serve test lint faults bench soak cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 

@@ -13,7 +13,7 @@ import pytest
 from sg_hybrid.simulator import Outcome, serve
 from tests.fake_edges import session
 
-from .cli import Cli
+from .cli import Cli, is_one_line
 
 AI = {"AI_COACH_ENABLED": "true", "ANTHROPIC_API_KEY": "some-key", "AI_COACH_DEADLINE_MS": "1"}
 
@@ -47,9 +47,9 @@ async def test_folders_are_0700_and_files_0600_whatever_the_umask(cli: Cli, umas
 
 
 def refused(cli: Cli) -> str:
-    done = cli.program("run", "--once")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
+    done = cli("run", "--once")
+    assert done.exit_code == 1
+    assert is_one_line(done)
     return done.stderr
 
 

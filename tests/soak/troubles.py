@@ -38,7 +38,7 @@ class Event:
 def timetable(seconds: float, seed: int) -> list[Event]:
     """Return the troubles of a soak, in order."""
     rng = random.Random(f"{seed}:troubles")
-    pace = min(1.0, seconds / 120)
+    pace = _pace(seconds)
     events = [
         *_every(rng, seconds, (1.5, 6.0 * max(pace, 0.5)), _end_of_life),
         *_every(rng, seconds, (10 * pace, 30 * pace), _service),
@@ -48,6 +48,11 @@ def timetable(seconds: float, seed: int) -> list[Event]:
         *(event for part in FULL for event in _full(part, seconds)),
     ]
     return sorted(events)
+
+
+def _pace(seconds: float) -> float:
+    """Return how much shorter pauses and outages are in a soak of less than two minutes."""
+    return min(1.0, seconds / 120)
 
 
 def is_calm(at: float, seconds: float) -> bool:
@@ -75,8 +80,8 @@ def _end_of_life(rng: random.Random, at: float, seconds: float) -> list[Event]:
     return [Event(at, rng.choices(kinds, (5, 4, 1))[0], works)]
 
 
-def _service(rng: random.Random, at: float, _seconds: float) -> list[Event]:
-    return [Event(at, "kill_service", rng.uniform(0.2, 2.0))]
+def _service(rng: random.Random, at: float, seconds: float) -> list[Event]:
+    return [Event(at, "kill_service", rng.uniform(0.2, 2.0) * _pace(seconds))]
 
 
 def _clock(rng: random.Random, at: float, _seconds: float) -> list[Event]:
@@ -87,8 +92,8 @@ def _freeze(rng: random.Random, at: float, _seconds: float) -> list[Event]:
     return [Event(at, "freeze", rng.uniform(0.3, 2.0))]
 
 
-def _switch(rng: random.Random, at: float, _seconds: float) -> list[Event]:
-    return [Event(at, "switch_off"), Event(at + rng.uniform(0.3, 1.5), "switch_on")]
+def _switch(rng: random.Random, at: float, seconds: float) -> list[Event]:
+    return [Event(at, "switch_off"), Event(at + rng.uniform(0.3, 1.5) * _pace(seconds), "switch_on")]
 
 
 def _full(part: tuple[float, float], seconds: float) -> list[Event]:

@@ -6,7 +6,6 @@ from functools import cache
 from itertools import pairwise
 from random import Random
 
-import mir_eval
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,6 +49,8 @@ def test_no_order_preserving_matching_is_better(expected: list[float], played: l
 def test_it_finds_at_least_what_an_unordered_matching_finds(
     seed: int, bpm: float, latency: float, chords: bool
 ) -> None:
+    import mir_eval  # not above: it brings SciPy
+
     take = made(seed, bpm=bpm, strokes=150, latency=latency, spread=8, chords=chords, dropped=0.1, wrong=0.1)
     expected, played = in_order(take.expected), in_order(take.played)
     found = align(expected, played, window_for(60_000 / bpm))
