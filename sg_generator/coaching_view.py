@@ -125,9 +125,14 @@ def _envelope(coaching: CoachingDeterministic, ai: dict[str, Any] | None) -> Env
     )
 
 
-def _origin(seen: _Seen) -> Literal["live", "prepared"]:
-    entry = entry_of(seen.manifest, AI_FILE) or {}
-    return "prepared" if entry.get("origin") == "prepared" else "live"
+def _origin(seen: _Seen) -> Literal["live", "prepared"] | None:
+    """None: the manifest does not say, see contracts/BUNDLE.md."""
+    match (entry_of(seen.manifest, AI_FILE) or {}).get("origin"):
+        case "live":
+            return "live"
+        case "prepared":
+            return "prepared"
+    return None
 
 
 def _facts(session: SessionRecord, coaching: CoachingDeterministic | None) -> TakeFacts:

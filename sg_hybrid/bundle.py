@@ -320,7 +320,7 @@ def _clear_previous(folder: Folder, manifest: dict[str, Any]) -> None:
 
 
 def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -> None:
-    """List an in-time reply that a crash left between file and manifest."""
+    """List an in-time reply that a crash left between file and manifest. Whether it was prepared nobody knows then."""
     if lists(manifest, AI_COACH):
         return
     try:
@@ -331,7 +331,7 @@ def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -
     except (InvalidInput, UnsafePath, ValueError):
         return
     if addendum.clip_id == coached.take.clip_id and not addendum.queued:
-        entry = artifact("ai_coach", "ai_coach", AI_FILE, raw, origin="live")
+        entry = artifact("ai_coach", "ai_coach", AI_FILE, raw)
         clip_id, created = coached.take.clip_id, coached.coaching.created_at_utc
         mended = manifest_with(manifest, entry=entry, clip_id=clip_id, created_at_utc=created)
         folder.write(MANIFEST_FILE, to_json_bytes(mended))

@@ -21,13 +21,13 @@ from .ai_config import AiConfig
 from .at_once import AtOnce
 from .bundle import DiskBundles, context_in, settle_queued
 from .clock import SystemClock
-from .errors import AiRefused, ConfigError
+from .errors import AiNotUsable, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
 from .intake import DiskIntake
 from .latencies import LatencyNotes
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
-from .models import AiReply, CoachRequest, CycleReport, ReplyContext
+from .models import AiReply, CoachRequest, CycleReport, ReplyContext, Usage
 from .ports import Clock
 from .post import Post
 from .preparer import Preparer
@@ -54,8 +54,10 @@ _log = structlog.get_logger(__name__)
 class OnDemandCoach:
     """The AI client, made when it is first needed: its SDK takes a second to load and 60 MiB to keep."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, spent: Callable[[str, Usage], None]) -> None:
+        """`spent` is told of each answer's model and tokens."""
         self._settings = settings
+        self._spent = spent
         self._made: RemoteCoach | None = None
         self._making = anyio.Lock()
 
@@ -64,7 +66,7 @@ class OnDemandCoach:
         try:
             coach = await self.ready()
         except ConfigError as error:
-            raise AiRefused(str(error)) from error
+            raise AiNotUsable(str(error)) from error
         return await coach.ask(request, on_tip=on_tip)
 
     async def ready(self) -> RemoteCoach:
@@ -73,7 +75,7 @@ class OnDemandCoach:
             if self._made is None:
                 from .ai_client import create_coach
 
-                self._made = await create_coach(ai_config(self._settings))
+                self._made = await create_coach(ai_config(self._settings), spent=self._spent)
                 await self._made.warm_up()
         return self._made
 
@@ -104,19 +106,29 @@ class HybridWorker:
     async with HybridWorker(settings) as worker:
         report = await worker.coach_clip(bundle_dir)
 
-    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out). `clock`
-    stands in for the machine's clocks. Raises QueueHeld if another worker owns the queue, UnsafePath if the queue
-    cannot be trusted, ConfigError, OSError.
+    While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out), and
+    tips are prepared for takes to come (`prepare=False`: those that are there are used, and no others asked for).
+    `clock` stands in for the machine's clocks. Raises QueueHeld if another worker owns the queue, UnsafePath if the
+    queue cannot be trusted, ConfigError, OSError.
     """
 
     def __init__(
-        self, settings: Settings, *, watch: bool = True, handle_signals: bool = False, clock: Clock | None = None
+        self,
+        settings: Settings,
+        *,
+        watch: bool = True,
+        prepare: bool = True,
+        handle_signals: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock or SystemClock()
         self._watch = watch
+        self._prepare = prepare
         self._handle_signals = handle_signals
-        self._coach = OnDemandCoach(settings)
+        limits = DailyLimits(settings.daily_calls, settings.daily_tokens)
+        self._ledger = Ledger(settings.queue_dir, self._clock, limits)
+        self._coach = OnDemandCoach(settings, self._ledger.spent)
         self._manager = ServiceManager(settings.notify_socket, settings.watchdog_usec)
         self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper, DiskIntake]] | None = None
 
@@ -163,12 +175,11 @@ class HybridWorker:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
-        clock, settings, post = self._clock, self.settings, Post()
+        clock, settings, ledger, post = self._clock, self.settings, self._ledger, Post()
         root = settings.queue_dir
         latencies = LatencyNotes(clock, post.leave, settings.latency_book)
         scores, gate = ScoreHistory(), Switch(root, settings)
         bundles = DiskBundles(clock, post.leave, latencies.analysed, scores.has)
-        ledger = Ledger(root, clock, DailyLimits(settings.daily_calls, settings.daily_tokens))
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
@@ -188,6 +199,7 @@ class HybridWorker:
                 model=settings.ai_model,
                 tags_of=bundles.tags,
                 enabled=settings.can_prepare,
+                asks=self._prepare,
             )
             intake.tell_of_clips(preparer.bundle_appeared)
             sweeper = Sweeper(spool, clock, interval_s=settings.sweep_interval_s, keep_days=settings.applied_keep_days)

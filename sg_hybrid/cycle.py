@@ -7,8 +7,7 @@ request: the call lives in the worker's task group, and its reply goes to the bu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from sg_coach.progression import Standing, coaching_after
 from sg_coach.timestamps import utc_text
 from sg_coach.uncertainty import score_se
 
+from .active import Active
 from .errors import AiError, AiInvalid, AiPaused, AiTimeout, BundleRefused, StaleTake
 from .models import (
     AiAddendum,
@@ -49,43 +49,6 @@ RulesSide = Callable[[Callable[[Coached], None]], Awaitable[Coached]]
 """Writes the coach file and its manifest; is given who hears when the hint is out (see `ports.Bundles.coach`)."""
 
 _log = structlog.get_logger(__name__)
-
-
-class Active:
-    """Counts what runs, so that an end can wait for quiet."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._changed = anyio.Event()
-
-    def enter(self) -> None:
-        self.count += 1
-
-    @contextmanager
-    def leaving(self) -> Iterator[None]:
-        """Count down when the body ends; `enter` was called before."""
-        try:
-            yield
-        finally:
-            self.count -= 1
-            self._changed.set()
-            self._changed = anyio.Event()
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count the body."""
-        self.enter()
-        with self.leaving():
-            yield
-
-    async def quiet(self) -> None:
-        """Wait until nothing runs."""
-        await self.below(1)
-
-    async def below(self, count: int) -> None:
-        """Wait until less than `count` run."""
-        while self.count >= count:
-            await self._changed.wait()
 
 
 @dataclass(slots=True)
@@ -142,9 +105,9 @@ class CycleRunner:
         """Start the AI side: the call, the race for its reply, and the look for an earlier reply."""
         outcome.coached = coached
         outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
-        self._unfinished[coached.take.bundle, coached.take.take_id] = outcome
+        running = self._unfinished.setdefault((coached.take.bundle, coached.take.take_id), outcome)
         state = self.gate.state()
-        if state.enabled:
+        if state.enabled and running is outcome:  # else the same take again, whose manifest could not be written
             race = self._start_call(coached, outcome, state)
             group.start_soon(self._win_a_tip, coached, race, outcome, name="race")
             group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
@@ -154,8 +117,8 @@ class CycleRunner:
         if coached is None:
             return self._without_hint(bundle, failure)
         this = bundle, coached.take.take_id
-        if not coached.new:
-            running = self._unfinished.get(this)
+        running = self._unfinished.get(this)
+        if running is not outcome:
             return await running.finished(coached) if running else outcome.report(coached, None)
         if failure is not None:
             _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(bundle), error=str(failure))

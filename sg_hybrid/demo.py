@@ -59,6 +59,7 @@ async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path
     """Play the demo; return whether everything that it promised was seen. The folders' defaults: `demo_place`."""
     stage = Stage(demo_bundles(bundle_root), demo_queue(queue_dir), say)
     _clear(stage.queue)
+    stage.bundles.mkdir(parents=True, exist_ok=True)
     _introduce(stage)
     outcomes = {scene.clip_id: scene.outcome for scene in SCENES}
     current = [SCENES[0].clip_id]
@@ -172,7 +173,7 @@ def _origin(bundle: Path) -> str | None:
         entries = parse_json_object((bundle / MANIFEST_FILE).read_bytes())["artifacts"]
     except FileNotFoundError:
         return None
-    return next((str(entry["origin"]) for entry in entries if entry["artifact_id"] == "ai_coach"), None)
+    return next((str(entry.get("origin")) for entry in entries if entry["artifact_id"] == "ai_coach"), None)
 
 
 async def _watch_the_expiry(stage: Stage) -> bool:

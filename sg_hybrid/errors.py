@@ -7,9 +7,11 @@
     ├── StaleTake          a newer take replaced the one that an addendum was meant for
     └── AiError            a call that gave no usable reply; `kind` is what logs and metrics count
         ├── AiUnreachable  offline, DNS, TLS, refused or broken connection (kind `unreachable`)
+        │   └── AiNotReached  there was no connection at all
         ├── AiTimeout      no complete reply inside the late window (kind `timeout`)
         ├── AiBusy         429, 529 or 5xx after the retries (kind `busy`)
         ├── AiRefused      4xx: key, model or request not accepted (kind `refused`); never retried
+        │   └── AiNotUsable    the client cannot be made: no key, no SDK
         ├── AiPaused       nothing was asked: the service failed lately and is left alone (kind `paused`)
         └── AiInvalid      an answer that is no usable coaching (kind `invalid`)
             └── AiRejected whole, but its words may not be shown: not clean, or not grounded (kind `rejected`)
@@ -57,12 +59,20 @@ class AiError(HybridError):
     """The AI gave no usable reply."""
 
     kind: ClassVar[str] = "error"
+    was_sent: ClassVar[bool] = True
+    """False: nothing went out, so that the call cost nothing and counts in no limit."""
 
 
 class AiUnreachable(AiError):
     """The AI service could not be reached."""
 
     kind = "unreachable"
+
+
+class AiNotReached(AiUnreachable):
+    """There was no connection to the AI service."""
+
+    was_sent = False
 
 
 class AiTimeout(AiError):
@@ -87,10 +97,17 @@ class AiRefused(AiError):
     kind = "refused"
 
 
+class AiNotUsable(AiRefused):
+    """The client of the AI service cannot be made."""
+
+    was_sent = False
+
+
 class AiPaused(AiError):
     """The AI service failed lately and is left alone for a while."""
 
     kind = "paused"
+    was_sent = False
 
 
 class AiInvalid(AiError):

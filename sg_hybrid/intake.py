@@ -39,6 +39,9 @@ MISSING_ROOT_S: Final = 2.0
 BLIND_RESCAN_S: Final = 2.0
 """How often folders are looked at that nobody watches."""
 
+NEWEST_CLIPS: Final = 3
+"""Clips that a start tells of: those which are likely to be played next."""
+
 WatcherName = Literal["auto", "inotify", "portable"]
 
 _log = structlog.get_logger(__name__)
@@ -95,7 +98,7 @@ class DiskIntake:
         return [Path(take.bundle) for take in takes]
 
     def tell_of_clips(self, clip_appeared: Callable[[Path], None]) -> None:
-        """Have `clip_appeared` told of bundles that come while this watches and that nobody has played yet."""
+        """Have `clip_appeared` told of bundles that nobody has played: the newest at the start, then all that come."""
         self._clip_appeared = clip_appeared
 
     def answer_at_once(self, answer: Callable[[Path], bool]) -> None:
@@ -197,6 +200,9 @@ class DiskIntake:
         if watched != self._watched:
             await run_blocking(self._watcher.keep, [*self._roots, *watched])
         self._watched = watched
+        if everything:
+            for bundle in await run_blocking(self._walk.newest_unplayed, [*self._roots, *days[:1]], NEWEST_CLIPS):
+                self._clip_appeared(Path(bundle))
 
     def _turn(self, days: Sequence[str]) -> list[str]:
         chosen = in_turn(days, self._known.sizes(), self._last_day, RESCAN_BUDGET)

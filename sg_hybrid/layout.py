@@ -121,6 +121,12 @@ class Walk:
         bundles = (self._folders(path) or []) if is_day(path) else [path]
         return [bundle for bundle in bundles if _holds(bundle, TAGS_FILE) and not _holds(bundle, SESSION_FILE)]
 
+    def newest_unplayed(self, folders: Iterable[str], most: int) -> list[str]:
+        """Return the bundles directly in these folders that nobody played yet: the newest, oldest first."""
+        bundles = [path for folder in folders for path in self._folders(folder) or () if not is_day(path)]
+        unplayed = [bundle for bundle in bundles if self.unplayed(bundle)]
+        return sorted(unplayed, key=lambda bundle: _modified_ns(f"{bundle}/{TAGS_FILE}"))[-most:]
+
     def take(self, bundle: str) -> Sighting | None:
         """Return the take of a bundle, or None if it holds none."""
         parent, name = os.path.split(bundle)

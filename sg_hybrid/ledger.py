@@ -18,6 +18,7 @@ from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import PRIVATE, Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
+from .errors import AiError
 from .fs import read_bytes, run_blocking
 from .models import AiReply, AiState, CoachRequest, TipSource, Usage
 from .ports import AiCoach, Clock, Gate
@@ -63,9 +64,9 @@ class Day:
     def calls(self) -> int:
         return self.live_calls + self.prepare_calls
 
-    def with_call(self, purpose: Purpose) -> Day:
+    def with_calls(self, purpose: Purpose, more: int) -> Day:
         name = f"{purpose}_calls"
-        return replace(self, **{name: getattr(self, name) + 1})
+        return replace(self, **{name: max(getattr(self, name) + more, 0)})
 
     def with_reply(self, model: str, usage: Usage) -> Day:
         cost = cost_usd(model, usage)
@@ -128,6 +129,10 @@ class Ledger:
         """Note where a take's tip came from."""
         self.change(lambda day: day.with_take(source))
 
+    def spent(self, model: str, usage: Usage) -> None:
+        """Note what an answer cost, whatever became of it."""
+        self.change(lambda day: day.with_reply(model, usage))
+
     async def run(self) -> None:
         """Save what is new, until cancelled; call `save` afterwards."""
         while True:
@@ -163,19 +168,23 @@ class MeteredGate:
 
 
 class MeteredCoach:
-    """An AI whose calls are counted (implements ports.AiCoach)."""
+    """An AI whose calls are counted, but for those that never went out (implements ports.AiCoach)."""
 
     def __init__(self, coach: AiCoach, ledger: Ledger) -> None:
         self._coach, self._ledger = coach, ledger
 
     async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
         """See ports.AiCoach."""
-        self._ledger.change(lambda day: day.with_call(request.purpose))
-        reply = await self._coach.ask(request, on_tip=on_tip)
-        usage = reply.usage
-        if usage is not None:
-            self._ledger.change(lambda day: day.with_reply(reply.model_id, usage))
-        return reply
+        self._count(request, 1)  # before it goes out: others look at the limit meanwhile
+        try:
+            return await self._coach.ask(request, on_tip=on_tip)
+        except AiError as error:
+            if not error.was_sent:
+                self._count(request, -1)
+            raise
+
+    def _count(self, request: CoachRequest, more: int) -> None:
+        self._ledger.change(lambda day: day.with_calls(request.purpose, more))
 
 
 def read_usage(root: Path) -> dict[str, Day]:

@@ -1,23 +1,29 @@
 """Asks for tips while the player plays: for each clip that appears, one for each class that has none yet.
 
 Up to three calls at a time; texts that were used are replaced. A call that fails is repeated a few times; after that
-the next clip asks again. With the AI off, without a key, or over the day's limit nobody is asked.
+the next clip asks again. One that takes long makes room for the next and goes on: its tip was paid for. With the AI
+off, without a key, or over the day's limit nobody is asked; the last clip that was refused so is asked for as soon as
+that changes.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
-from .errors import AiError
+from .active import Active
+from .errors import AiError, AiInvalid, AiPaused
 from .grounding import check_grounded
 from .models import AiAddendum, Coached
 from .ports import AiCoach, Clock, Gate
@@ -39,11 +45,25 @@ CALLS_AT_ONCE: Final = 3
 MAX_WAITING: Final = 64
 """Clips whose tips are still to be asked for; of more, the oldest are dropped (their takes have the live race)."""
 
-CALL_LIMIT_S: Final = 4.0
-"""A call that takes longer is given up: its place is wanted by the next."""
+PATIENCE_S: Final = 4.0
+"""A call that takes longer than this has its place taken by the next. Where such a call gave a tip after all, calls are
+waited for half as long again as it took."""
 
-RETRY_PAUSES_S: Final = (0.5, 2.0, 4.0, 0.0)
-"""After each call that gave no tip; then the next clip asks again."""
+OPEN_CALLS: Final = 12
+"""So many calls may be open, those included whose place was taken."""
+
+RETRY_PAUSES_S: Final = (0.5, 2.0, 4.0)
+"""Between calls that give no tip; then the next clip asks again."""
+
+PAUSED_LOOK_S: Final = 2.0
+PAUSED_LOOKS: Final = 32
+"""How often, and how many times, to try again while the service is left alone: until the probe after a full pause."""
+
+GATE_LOOK_S: Final = 5.0
+"""How often to look whether a clip may be asked for that was refused."""
+
+MOST_UNUSABLE: Final = 18
+"""So many unusable replies in a row, and this model is not asked to prepare again: it does not understand slots."""
 
 _log = structlog.get_logger(__name__)
 
@@ -89,7 +109,9 @@ class Preparer:
         model: str,
         tags_of: TagsOf,
         enabled: bool = True,
+        asks: bool = True,
     ) -> None:
+        """Not `enabled`: it gives nothing either. Without `asks` it gives what is there."""
         self._enabled = enabled
         self._bank = bank
         self._tags_of = tags_of
@@ -99,8 +121,14 @@ class Preparer:
         self._clock = clock
         self._model = model
         self._clips: deque[Clip] = deque(maxlen=MAX_WAITING)
+        self._refused: Clip | None = None
+        """The last clip that could not be asked for."""
         self._news = anyio.Event()
         self._asking: set[TipKey] = set()
+        self._calls = Active()
+        self._finishing = not asks
+        self._patience_s = PATIENCE_S
+        self._unusable = 0
         self._latest = TipClass.TIMING_WARN
         """The diagnosis of the last take: the next one is likely to be the same."""
 
@@ -134,18 +162,39 @@ class Preparer:
 
     async def run(self) -> None:
         """Ask for what is wanted, until cancelled."""
-        limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
+        places = anyio.CapacityLimiter(CALLS_AT_ONCE)
         async with anyio.create_task_group() as group:
             while True:
-                await self._news.wait()
+                with anyio.move_on_after(math.inf if self._refused is None else GATE_LOOK_S):
+                    await self._news.wait()
                 self._news = anyio.Event()
                 while self._bundles:
                     self._want(clip_from(await self._tags_of(self._bundles.popleft())))
+                self._want_what_was_refused()
                 while self._clips:
                     clip = self._clips.pop()
-                    for key in self._wanted(clip):
-                        group.start_soon(self._ask, clip, key, limiter, name=f"prepare {key.tip_class}")
+                    for key in self._wanted(clip) if self._may_ask(clip) else ():
+                        group.start_soon(self._ask, clip, key, places, group, name=f"prepare {key.tip_class}")
                 await self._save_used()
+
+    async def finish(self) -> None:
+        """Ask for no more; wait for what was asked."""
+        self._finishing = True
+        await self._calls.quiet()
+
+    def _want_what_was_refused(self) -> None:
+        clip = self._refused
+        if clip is not None and clip not in self._clips and self._gate.state().may_ask:
+            self._clips.appendleft(clip)
+
+    def _may_ask(self, clip: Clip) -> bool:
+        """Whether a clip's tips may be asked for now; one for which they may not be is remembered."""
+        if self._finishing or self._unusable >= MOST_UNUSABLE:
+            self._refused = None
+            return False
+        state = self._gate.state()
+        self._refused = clip if state.key_present and not state.may_ask else None
+        return state.may_ask
 
     async def _save_used(self) -> None:
         try:
@@ -160,36 +209,71 @@ class Preparer:
         self._asking.update(wanted)
         return wanted
 
-    async def _ask(self, clip: Clip, key: TipKey, limiter: anyio.CapacityLimiter) -> None:
+    async def _ask(self, clip: Clip, key: TipKey, places: anyio.CapacityLimiter, group: TaskGroup) -> None:
         """Ask for one class, a few times if need be; the place among the calls is free while this waits."""
+        failed, paused = list(RETRY_PAUSES_S), [PAUSED_LOOK_S] * PAUSED_LOOKS
         try:
-            for pause in RETRY_PAUSES_S:
-                async with limiter:
-                    if not self._gate.state().may_ask or await self._prepared(clip, key):
+            while True:
+                async with places:
+                    await self._calls.below(OPEN_CALLS)
+                    if not self._may_ask(clip) or not self._bank.wanted([key]):
                         return
-                await anyio.sleep(pause)
+                    call = _Call(clip, key)
+                    self._calls.enter()
+                    group.start_soon(self._run, call, name=f"call for {key.tip_class}")
+                    with anyio.move_on_after(self._patience_s):
+                        await call.ended.wait()
+                pauses = paused if call.paused else failed
+                if call.kept or not pauses:
+                    return
+                await anyio.sleep(pauses.pop(0))
         finally:
             self._asking.discard(key)
 
-    async def _prepared(self, clip: Clip, key: TipKey) -> bool:
-        """Make one call; return whether its tip is kept."""
-        reason = f"no reply within {CALL_LIMIT_S:g} s"
+    async def _run(self, call: _Call) -> None:
+        """Make one call to its end, however long that takes."""
+        began = anyio.current_time()
+        with self._calls.leaving():
+            try:
+                await self._prepare(call)
+            finally:
+                call.ended.set()
+        took = anyio.current_time() - began
+        if call.kept and took > self._patience_s:
+            self._patience_s = 1.5 * took
+
+    async def _prepare(self, call: _Call) -> None:
+        """Make one call and keep its tip; what goes wrong is logged."""
+        key = call.key
         try:
-            with anyio.move_on_after(CALL_LIMIT_S):
-                reply = await self._coach.ask(prepare_request(clip, key.tip_class))
-                await self._bank.put(tip_from(reply, key, utc_text(self._clock.now())))
-                _log.debug("tip_prepared", program=clip.program, tip_class=str(key.tip_class))
-                return True
+            reply = await self._coach.ask(prepare_request(call.clip, key.tip_class))
+            tip = tip_from(reply, key, utc_text(self._clock.now()))
+            call.kept, self._unusable = True, 0
+            await self._bank.put(tip)
         except AiError as error:
-            reason = str(error)
+            call.paused = isinstance(error, AiPaused)
+            self._unusable += isinstance(error, AiInvalid)
+            log = _log.debug if call.paused else _log.info
+            log("tip_not_prepared", program=call.clip.program, tip_class=str(key.tip_class), reason=str(error))
+            if self._unusable == MOST_UNUSABLE:
+                _log.warning("preparing_given_up", model=self._model, remedy="choose another AI_COACH_MODEL, restart")
         except (OSError, CoachError) as error:
             _log.warning("prepared_tip_not_stored", tip_class=str(key.tip_class), error=str(error))
-            return True
         except Exception:  # noqa: BLE001 - whatever a provider does, the others are still asked
-            _log.exception("tip_not_prepared", program=clip.program, tip_class=str(key.tip_class))
-            return False
-        _log.info("tip_not_prepared", program=clip.program, tip_class=str(key.tip_class), reason=reason)
-        return False
+            _log.exception("tip_not_prepared", program=call.clip.program, tip_class=str(key.tip_class))
+        else:
+            _log.debug("tip_prepared", program=call.clip.program, tip_class=str(key.tip_class))
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call, and how it ended."""
+
+    clip: Clip
+    key: TipKey
+    kept: bool = False
+    paused: bool = False
+    ended: anyio.Event = field(default_factory=anyio.Event)
 
 
 def _is_grounded(addendum: AiAddendum, coached: Coached) -> bool:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self
 
+import anyio
 import structlog
 
 from sg_coach.errors import CoachError
@@ -30,7 +31,7 @@ from .prepared import SLOTS_OF, PreparedTip, TipClass, TipKey, check_template
 PREPARED: Final = "prepared"
 MAX_TIP_BYTES: Final = 4096
 MAX_TIPS: Final = 4096
-"""So many tips are kept at most; further ones are not stored."""
+"""So many tips are kept at most; of more, the oldest goes."""
 
 MAX_TEXTS: Final = 6
 LOW: Final = 2
@@ -48,6 +49,7 @@ class TipBank:
         self._keep = timedelta(seconds=keep_s)
         self._tips: dict[TipKey, PreparedTip] = {}
         self._changed: set[TipKey] = set()
+        self._saving = anyio.Lock()
 
     @classmethod
     async def open(cls, root: Path, clock: Clock, *, keep_s: float = 86_400.0) -> Self:
@@ -79,17 +81,28 @@ class TipBank:
     async def put(self, tip: PreparedTip) -> None:
         """Keep a tip, durably; texts that are left of an older one follow its own. Raises OSError if it could not."""
         older = self.peek(tip.key)
-        if older is None and len(self._tips) >= MAX_TIPS:
-            return
         left = tuple(text for text in (older.texts if older else ()) if text not in tip.texts)
-        tip = self._tips[tip.key] = replace(tip, texts=(tip.texts + left)[:MAX_TEXTS])
-        await run_blocking(self._save, [tip])
+        self._tips[tip.key] = replace(tip, texts=(tip.texts + left)[:MAX_TEXTS])
+        self._changed.add(tip.key)
+        if len(self._tips) > MAX_TIPS:
+            oldest = min((one for one in self._tips.values() if one.key != tip.key), key=_moment)
+            self._tips[oldest.key] = replace(oldest, texts=())
+            self._changed.add(oldest.key)
+        await self.save_used()
 
     async def save_used(self) -> None:
-        """Bring the files of tips that were taken up to date."""
-        keys, self._changed = self._changed, set()
-        if keys:
-            await run_blocking(self._save, [self._tips[key] for key in keys])
+        """Bring the files of tips that changed up to date. Raises OSError; what was not saved is tried again then."""
+        async with self._saving:  # one after the other: an older state must not end up in a file
+            keys, self._changed = self._changed, set()
+            try:
+                if keys:
+                    await run_blocking(self._save, [self._tips[key] for key in keys])
+            except BaseException:
+                self._changed |= keys
+                raise
+            for key in keys - self._changed:
+                if not self._tips[key].texts:
+                    del self._tips[key]
 
     def _is_young(self, tip: PreparedTip) -> bool:
         return self._clock.now() - _moment(tip) <= self._keep

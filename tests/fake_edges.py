@@ -251,6 +251,9 @@ class FakeTips:
     async def run(self) -> None:
         await anyio.sleep_forever()
 
+    async def finish(self) -> None:
+        return
+
 
 @dataclass
 class FakeLedger:

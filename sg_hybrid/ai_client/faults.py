@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRefused, AiUnreachable
+from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiNotReached, AiRefused, AiUnreachable
 
 MAX_RETRY_AFTER_S: Final = 20.0
 """Longest pause that a server may ask for within one call; a longer one ends the call (the breaker keeps it)."""
@@ -52,8 +52,14 @@ class NoAnswer(AiUnreachable):
     """The connection broke before any byte of an answer."""
 
 
+class NoConnection(NoAnswer, AiNotReached):
+    """There was no connection, so nothing was asked."""
+
+
 class NoFreeConnection(AiBusy):
     """All connections are in use by calls that wait."""
+
+    was_sent = False
 
 
 def for_status(

@@ -10,9 +10,9 @@ from typing import Final
 import httpx2
 
 from sg_hybrid.ai_config import AiConfig
-from sg_hybrid.errors import AiError, AiInvalid, AiRefused, AiTimeout, AiUnreachable
+from sg_hybrid.errors import AiError, AiInvalid, AiNotReached, AiRefused, AiTimeout, AiUnreachable
 
-from .faults import NoAnswer, NoFreeConnection
+from .faults import NoAnswer, NoConnection, NoFreeConnection
 from .transport import BoundedTransport, real_transport
 
 _TALKATIVE: Final = ("anthropic", "httpx2", "httpcore2")
@@ -70,7 +70,8 @@ def network_error(error: BaseException, *, answered: bool) -> AiError:
     if isinstance(error, (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
         return AiRefused("the request cannot be sent: check the key and the address for stray characters")
     if not answered:
-        return NoAnswer(f"no connection to the AI service ({type(error).__name__}): offline, DNS, TLS or refused")
+        kind = NoConnection if isinstance(error, httpx2.ConnectError) else NoAnswer
+        return kind(f"no connection to the AI service ({type(error).__name__}): offline, DNS, TLS or refused")
     if isinstance(error, (httpx2.TransportError, httpx2.StreamError, OSError)):
         return AiUnreachable(f"the connection broke ({type(error).__name__})")
     return AiInvalid(f"an answer that is not of the service's API ({type(error).__name__})")
@@ -80,5 +81,5 @@ def _timeout(error: httpx2.TimeoutException) -> AiError:
     if isinstance(error, httpx2.PoolTimeout):
         return NoFreeConnection()
     if isinstance(error, httpx2.ConnectTimeout):
-        return AiUnreachable("no connection within the time limit")
+        return AiNotReached("no connection within the time limit")
     return AiTimeout("the AI service was silent for too long")

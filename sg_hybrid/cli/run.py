@@ -38,7 +38,7 @@ def run(
 async def _run(settings: Settings, once: bool) -> None:
     from sg_hybrid.compose import HybridWorker
 
-    async with HybridWorker(settings, watch=not once, handle_signals=True) as worker:
+    async with HybridWorker(settings, watch=not once, prepare=not once, handle_signals=True) as worker:
         if once:
             await _drain_until_stopped(worker)
         else:
@@ -92,7 +92,7 @@ async def _coach(settings: Settings, bundle: Path) -> tuple[CycleReport, int]:
 
     from sg_hybrid.compose import HybridWorker
 
-    async with HybridWorker(settings, watch=False) as worker:
+    async with HybridWorker(settings, watch=False, prepare=False) as worker:
         began = anyio.current_time()
         try:
             report = await worker.coach_clip(bundle)

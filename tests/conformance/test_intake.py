@@ -97,6 +97,24 @@ async def test_take_renamed_into_a_bundle_that_is_there(root: Path, watcher: Wat
         assert await receiver.batch() == [bundle]
 
 
+async def test_it_tells_of_the_newest_clips_that_nobody_played(root: Path, watcher: WatcherName) -> None:
+    there = [root / DAY / f"clip_{number}" for number in range(5)] + [root / "ota_bundle__clip_5"]
+    for number, bundle in enumerate(there):
+        bundle.mkdir(parents=True)
+        (bundle / TAGS_FILE).write_text("{}")
+        os.utime(bundle / TAGS_FILE, (number, number))
+    put(there[4])
+    (root / DAY / "no_clip").mkdir()
+    told: list[Path] = []
+    intake = DiskIntake([root], watcher=watcher)
+    intake.tell_of_clips(told.append)
+    async with intake.watch():
+        with anyio.fail_after(10):
+            while len(told) < 3:
+                await anyio.sleep(0.01)
+        assert told[:3] == [there[2], there[3], there[5]]
+
+
 async def test_take_written_in_place_counts_when_it_is_whole(root: Path, watcher: WatcherName) -> None:
     bundle = root / DAY / "clip_1"
     bundle.mkdir(parents=True)

@@ -48,6 +48,7 @@ def raw(before: Before, tree: Tree, unsettled: frozenset[str] = frozenset()) -> 
     yield from i3_coaching_stands(before, settled, unsettled)
     yield from i4_only_in_time(before, tree)
     yield from i6_manifests_are_true(tree)
+    yield from i6_no_tip_is_called_another(before, tree)
     yield from i7_nothing_of_others_is_lost(before, tree)
     yield from i10_only_of_this_session(before, tree)
     yield from i13_no_pattern_matches_a_temporary(tree)
@@ -114,6 +115,15 @@ def i6_manifests_are_true(tree: Tree) -> Iterator[str]:
         source = "hybrid" if any(entry["kind"] == "ai_coach" for entry in artifacts) else "deterministic"
         if isinstance(manifest, dict) and manifest.get("coaching_source", source) != source:
             yield f"I6 {path} says {manifest['coaching_source']}, its artifacts say {source}"
+
+
+def i6_no_tip_is_called_another(before: Before, tree: Tree) -> Iterator[str]:
+    for path, node in tree.items():
+        manifest = json_of(node) if path.endswith("/manifest.json") else None
+        for entry in manifest.get("artifacts", []) if isinstance(manifest, dict) else []:
+            origin = entry.get("origin", before.scenario.origin)
+            if entry["artifact_id"] == "ai_coach" and origin != before.scenario.origin:
+                yield f"I6 {path} calls a tip {origin} that was {before.scenario.origin}"
 
 
 def i7_nothing_of_others_is_lost(before: Before, tree: Tree) -> Iterator[str]:

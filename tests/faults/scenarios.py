@@ -14,6 +14,7 @@ import anyio
 import structlog
 
 from sg_hybrid.errors import QueueHeld
+from sg_hybrid.models import Origin
 from sg_hybrid.queue_entry import entry_bytes
 from sg_hybrid.queue_tools import expire_ids, requeue
 from sg_hybrid.switch import set_mode
@@ -40,6 +41,8 @@ class Scenario:
     act: Act
     in_time: frozenset[str] = frozenset()
     """Whose live replies may stand in their bundle."""
+    origin: Origin = "live"
+    """Of the tips that were in time."""
     never_shown: frozenset[str] = frozenset()
     """Whose replies may not stand in a later take's bundle."""
     later_s: float = 2.0
@@ -279,6 +282,7 @@ SCENARIOS: Final = {
             inputs.tips_but_one,
             inputs.prepared,
             in_time=_A,
+            origin="prepared",
         ),
         Scenario("take-mid", "takes come as MIDI, one over an earlier one", inputs.midi_takes, inputs.coach_midi),
         Scenario("watching", "a take arrives in a watched folder; SIGTERM", inputs.clip_a, inputs.watching),

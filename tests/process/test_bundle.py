@@ -223,6 +223,17 @@ async def test_an_in_time_reply_makes_a_hybrid_bundle(bundles: DiskBundles, bund
     check_invariants(bundle)
 
 
+async def test_a_tip_that_a_crash_left_unlisted_is_not_said_to_be_live(bundles: DiskBundles, bundle: Path) -> None:
+    coached = await coach(bundles, bundle)
+    manifest = (bundle / "manifest.json").read_bytes()
+    await bundles.attach(coached, addendum(), "prepared")
+    (bundle / "manifest.json").write_bytes(manifest)
+    await coach(bundles, bundle)
+    (entry,) = (one for one in read(bundle / "manifest.json")["artifacts"] if one["artifact_id"] == "ai_coach")
+    assert "origin" not in entry
+    check_invariants(bundle)
+
+
 async def test_an_earlier_reply_stands_beside_the_live_one(bundles: DiskBundles, bundle: Path) -> None:
     coached = await coach(bundles, bundle)
     await bundles.attach(coached, addendum(), "live")

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, may_call, read_usage
-from sg_hybrid.models import Usage
+from sg_coach.files import Folder
+from sg_coach.timestamps import utc_text
+from sg_hybrid import tip_bank
+from sg_hybrid.ai_client.http import network_error
+from sg_hybrid.errors import (
+    AiBusy,
+    AiError,
+    AiInvalid,
+    AiNotReached,
+    AiNotUsable,
+    AiPaused,
+    AiRefused,
+    AiTimeout,
+)
+from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, MeteredCoach, may_call, read_usage
+from sg_hybrid.models import AiReply, CoachRequest, Usage
 from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
 from sg_hybrid.tip_bank import TipBank, file_name
 
@@ -86,6 +104,37 @@ async def test_new_texts_come_before_what_is_left(root: Path, clock: WallClock) 
     assert found.texts == ("New.", "Newer.", "Within {timing_p95_ms} ms.")
 
 
+async def test_what_a_disk_refused_is_saved_with_the_next(
+    root: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = await TipBank.open(root, clock)
+    await bank.put(TIP)
+    bank.take(KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", refuse)
+        with pytest.raises(OSError, match="full"):
+            await bank.save_used()
+    await bank.save_used()
+    found = (await TipBank.open(root, clock)).peek(KEY)
+    assert found is not None
+    assert found.texts == TIP.texts[1:]
+
+
+def refuse(*_arguments: object, **_more: object) -> None:
+    raise OSError(errno.ENOSPC, "the disk is full")
+
+
+async def test_of_too_many_tips_the_oldest_goes(root: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tip_bank, "MAX_TIPS", 2)
+    bank = await TipBank.open(root, clock)
+    keys = [replace(KEY, program=name) for name in ("one", "two", "three")]
+    for number, key in enumerate(keys):
+        await bank.put(replace(TIP, key=key, prepared_at_utc=utc_text(clock.wall + timedelta(seconds=number))))
+    for there in (bank, await TipBank.open(root, clock)):
+        assert [there.peek(key) is not None for key in keys] == [False, True, True]
+    assert len(list((root / "prepared").iterdir())) == 2
+
+
 async def test_a_tip_of_yesterday_is_not_shown(root: Path, clock: WallClock) -> None:
     bank = await TipBank.open(root, clock, keep_s=86_400)
     await bank.put(TIP)
@@ -112,9 +161,49 @@ async def test_what_is_no_tip_is_no_tip(root: Path, clock: WallClock, content: b
     assert len(bank) == 0
 
 
+class Says:
+    """An AI that raises an error, or gives its reply."""
+
+    def __init__(self, error: AiError | None) -> None:
+        self.error = error
+
+    async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
+        if self.error is not None:
+            raise self.error
+        return AiReply("a:b@c", coaching_tip="Play softer.")
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (None, 1),
+        (AiTimeout(), 1),
+        (AiBusy(), 1),
+        (AiInvalid(), 1),
+        (AiRefused(), 1),
+        (AiPaused(), 0),
+        (AiNotReached(), 0),
+        (AiNotUsable(), 0),
+        (network_error(httpx2.ConnectError("no route"), answered=False), 0),
+        (network_error(httpx2.ConnectTimeout("no route"), answered=False), 0),
+        (network_error(httpx2.ReadError("reset"), answered=False), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_only_calls_that_went_out_count(
+    root: Path, clock: WallClock, error: AiError | None, counted: int
+) -> None:
+    ledger = Ledger(root, clock, DailyLimits())
+    coach = MeteredCoach(Says(error), ledger)
+    for purpose in ("live", "prepare"):
+        with suppress(AiError):
+            await coach.ask(CoachRequest("a", "b", {}, purpose=purpose))
+    assert (ledger.today.live_calls, ledger.today.prepare_calls) == (counted, counted)
+
+
 async def test_the_day_is_counted_and_survives_a_restart(root: Path, clock: WallClock) -> None:
     ledger = Ledger(root, clock, DailyLimits())
-    ledger.change(lambda day: day.with_call("live"))
+    ledger.change(lambda day: day.with_calls("live", 1))
     ledger.change(lambda day: day.with_reply("anthropic:claude-haiku-5-5@latest", Usage(1000, 100, 0, 0)))
     ledger.change(lambda day: day.with_reply("simulator:x@latest", Usage(10, 10)))
     ledger.count("prepared")

@@ -13,10 +13,10 @@ import pytest
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.progression import apply_progression_policy
-from sg_hybrid.errors import AiBusy
+from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiPaused
 from sg_hybrid.models import AiReply, Coached, CoachRequest, Take
 from sg_hybrid.prepared import PreparedTip, TipClass, TipKey, clip_from, key_for
-from sg_hybrid.preparer import Preparer
+from sg_hybrid.preparer import MOST_UNUSABLE, OPEN_CALLS, Preparer
 from tests.fake_edges import FakeGate, session
 from tests.fakes import FakeClock
 
@@ -51,7 +51,8 @@ class MemoryBank:
 class SlowCoach:
     """Takes a second for each call; counts how many run at once."""
 
-    fail: bool = False
+    fail: type[AiError] | None = None
+    takes_s: float = 1.0
     running: int = 0
     most: int = 0
     asked: list[CoachRequest] = field(default_factory=list)
@@ -61,11 +62,11 @@ class SlowCoach:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await anyio.sleep(1)
+            await anyio.sleep(self.takes_s)
         finally:
             self.running -= 1
         if self.fail:
-            raise AiBusy
+            raise self.fail
         number = "abcdefghijklmnopqrstuvwxyz"[len(self.asked) % 26]
         return AiReply("a:b@c", coaching_tip=f"Play softer {number}.", exercise_hint=f"Clap {number}.")
 
@@ -78,6 +79,7 @@ class Desk:
     gate: FakeGate = field(default_factory=FakeGate)
     bank: MemoryBank = field(default_factory=MemoryBank)
     enabled: bool = True
+    asks: bool = True
     tags: dict[str, Any] = field(default_factory=lambda: {"style": "salsa"})
 
     @asynccontextmanager
@@ -93,6 +95,7 @@ class Desk:
             model="m",
             tags_of=tags_of,
             enabled=self.enabled,
+            asks=self.asks,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(made.run)
@@ -161,15 +164,98 @@ async def test_switched_off_by_its_setting_it_asks_and_gives_nothing() -> None:
 
 
 async def test_a_failing_ai_is_asked_again_with_the_next_clip() -> None:
-    desk = Desk(coach=SlowCoach(fail=True))
+    desk = Desk(coach=SlowCoach(fail=AiBusy))
     async with desk.preparer() as preparer:
         preparer.bundle_appeared(Path("b"))
         await anyio.sleep(60)
         assert len(desk.coach.asked) == 4 * 9, "a few times, and then no more"
-        desk.coach.fail = False
+        desk.coach.fail = None
         preparer.bundle_appeared(Path("c"))
         await anyio.sleep(5)
     assert len(desk.bank.tips) == 9
+
+
+async def test_a_service_that_is_left_alone_costs_no_tries() -> None:
+    desk = Desk(coach=SlowCoach(fail=AiPaused, takes_s=0))
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(30)
+        desk.coach.fail = None
+        await anyio.sleep(3)
+        assert len(desk.bank.tips) == 9
+        desk.bank.tips.clear()
+        desk.coach.fail = AiPaused
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(120)
+        asked = len(desk.coach.asked)
+        await anyio.sleep(3600)
+        assert len(desk.coach.asked) == asked, "it does not look for ever"
+
+
+async def test_a_slow_service_is_waited_for_and_its_tips_are_kept() -> None:
+    desk = Desk(coach=SlowCoach(takes_s=10))
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(60)
+        assert len(desk.bank.tips) == 9
+        assert desk.coach.most <= OPEN_CALLS
+        asked = len(desk.coach.asked)
+        desk.bank.tips.clear()
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(60)
+    assert len(desk.bank.tips) == 9
+    assert len(desk.coach.asked) == asked + 9, "by now it is known how long a call takes"
+
+
+async def test_calls_that_hang_take_nobody_s_place_for_long_and_stay_few() -> None:
+    desk = Desk(coach=SlowCoach(takes_s=1000))
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(4.1)
+        assert {request.facts["diagnosis"] for request in desk.coach.asked[3:]}
+        await anyio.sleep(500)
+        assert desk.coach.most == OPEN_CALLS
+
+
+async def test_a_clip_that_was_refused_is_asked_for_when_that_is_over() -> None:
+    desk = Desk(gate=FakeGate(enabled=False))
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(100)
+        assert desk.coach.asked == []
+        desk.gate.enabled = True
+        await anyio.sleep(10)
+    assert len(desk.bank.tips) == 9
+
+
+async def test_at_the_end_nothing_is_asked_and_what_was_asked_is_kept() -> None:
+    desk = Desk()
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(0.5)
+        await preparer.finish()
+        assert len(desk.bank.tips) == 3
+        await anyio.sleep(10)
+    assert len(desk.coach.asked) == 3
+
+
+async def test_a_model_that_does_not_understand_slots_is_asked_no_more() -> None:
+    desk = Desk(coach=SlowCoach(fail=AiInvalid))
+    async with desk.preparer() as preparer:
+        for _ in range(5):
+            preparer.bundle_appeared(Path("b"))
+            await anyio.sleep(60)
+    assert MOST_UNUSABLE <= len(desk.coach.asked) < MOST_UNUSABLE + 3
+
+
+async def test_what_is_there_is_given_although_nothing_is_asked() -> None:
+    desk = Desk(asks=False)
+    key = key_for(clip_from(desk.tags), TipClass.TIMING_WARN, "m")
+    async with desk.preparer() as preparer:
+        await desk.bank.put(PreparedTip(key, ("Play softer.",), "a:b@c", "2026-02-04T12:00:00.000Z"))
+        assert preparer.take(desk.coached(), 450) is not None
+        await anyio.sleep(10)
+    assert desk.coach.asked == []
 
 
 async def test_the_first_take_of_a_program_has_the_live_race_alone_and_the_next_has_tips() -> None:

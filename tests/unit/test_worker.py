@@ -254,6 +254,16 @@ async def test_a_bundle_that_is_gone_is_no_error() -> None:
     assert made.intake.forgotten == []
 
 
+async def test_a_take_that_comes_again_while_its_manifest_cannot_be_written_is_asked_about_once() -> None:
+    made = parts(bundles=FakeBundles(settle_error=OSError("disk full")), coach=ScriptedCoach(default=(0.2, reply())))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker, anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(worker.coach_clip, clip)
+            await anyio.sleep(0.05)
+    assert len(made.coach.asked) == 1
+
+
 async def test_coach_clip_returns_the_report_of_the_cycle_that_runs_already() -> None:
     made = parts(coach=ScriptedCoach(default=(0.3, reply())))
     clip = made.bundles.add("a")
