@@ -12,8 +12,8 @@ from .output import print_line
 
 Profile = Literal["published", "good-hour", "optimistic", "lan", "broken"]
 
-SIMULATOR_KEY = "simulator"
-"""Any key will do: the simulator only wants one to be sent."""
+SIMULATOR_KEY = "simulator-no-secret-0"
+"""Any key will do: the simulator only wants one to be sent. It is no word, because logs hide it wherever it stands."""
 
 
 def simulate(
@@ -23,7 +23,7 @@ def simulate(
 ) -> None:
     """Stand in for the AI service on this machine, until Ctrl-C. A development tool, never a fallback.
 
-    Prints its address and the two variables that lead a worker to it.
+    Prints its address and the variables that lead a worker to it and switch its AI on.
     """
     import anyio
 
@@ -51,4 +51,5 @@ def _announce(profile: Profile, base_url: str) -> None:
     print_line(f"The simulator ({profile}) listens on {base_url} until Ctrl-C. For a worker in another shell:")
     print_line(f"export ANTHROPIC_BASE_URL={base_url}")
     print_line(f"export ANTHROPIC_API_KEY={SIMULATOR_KEY}")
+    print_line("export AI_COACH_ENABLED=true")
     print(end="", flush=True)

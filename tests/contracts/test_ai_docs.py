@@ -57,6 +57,12 @@ def test_a_call_costs_about_what_is_said() -> None:
         assert abs((cost_usd("claude-haiku-5-5", one) or 0) - float(text)) < 0.0001
 
 
+def test_a_key_that_it_recommends_is_no_word() -> None:
+    keys = re.findall(r"ANTHROPIC_API_KEY=(\S+)", TEXT)
+    assert keys
+    assert not [key for key in keys if key.isalpha()]
+
+
 def test_every_variable_and_every_file_that_it_names_is_there() -> None:
     named = set(re.findall(r"\b(?:AI_COACH|ANTHROPIC)_[A-Z_]+\b", TEXT))
     assert named <= set(VARIABLES.values())

@@ -22,7 +22,10 @@ import pytest
 
 from sg_hybrid.bundle_check import check_bundle
 from sg_hybrid.cli import simulate
+from sg_hybrid.prompt import model_id
 from sg_hybrid.queue_lock import QueueLock
+from sg_hybrid.secrecy import HIDDEN, redactor
+from sg_hybrid.settings import VARIABLES
 from sg_hybrid.simulator import PROFILES
 from tests.conftest import FIXTURES
 from tests.contracts.test_schemas import schema_accepts
@@ -171,7 +174,7 @@ def test_coach_without_a_take(cli: Cli, tmp_path: Path, kind: str) -> None:
 def exported(simulator: subprocess.Popen[str]) -> dict[str, str]:
     """Read what a simulator announces; return the variables."""
     assert simulator.stdout is not None
-    said = [simulator.stdout.readline() for _ in range(3)]
+    said = [simulator.stdout.readline() for _ in range(4)]
     assert said[0].startswith("The simulator (")
     return dict(line.removeprefix("export ").strip().split("=", 1) for line in said[1:])
 
@@ -184,7 +187,7 @@ def test_profiles_are_the_simulators() -> None:
 def test_the_simulator_serves_until_it_is_told_to_stop(cli: Cli, number: signal.Signals) -> None:
     with ended(cli.start("simulate", "--profile", "lan", "--seed", "7")) as simulator:
         variables = exported(simulator)
-        assert set(variables) == {"ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"}
+        assert set(variables) == {"ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "AI_COACH_ENABLED"}
         with pytest.raises(urllib.error.HTTPError) as answer:
             urllib.request.urlopen(variables["ANTHROPIC_BASE_URL"] + "/v1/messages", timeout=PATIENCE_S)
         assert answer.value.code == 405
@@ -195,11 +198,19 @@ def test_the_simulator_serves_until_it_is_told_to_stop(cli: Cli, number: signal.
 def test_a_worker_is_led_to_the_simulator(cli: Cli) -> None:
     bundle = take(cli, "clip_a")
     with ended(cli.start("simulate", "--profile", "lan")) as simulator:
-        env = exported(simulator) | {"AI_COACH_ENABLED": "true", "AI_COACH_DEADLINE_MS": "20000"}
+        env = exported(simulator) | {"AI_COACH_DEADLINE_MS": "20000"}
         done = cli.program("coach", bundle, env=env)
     assert done.returncode == 0
     assert "AI tip (simulator:lan@latest)" in done.stdout
     assert check_bundle(bundle) == ()
+
+
+def test_the_key_of_the_simulator_hides_nothing_else() -> None:
+    hide = redactor([simulate.SIMULATOR_KEY])
+    names = [model_id("anthropic", f"simulator-{profile}") for profile in PROFILES]
+    texts = [*names, *VARIABLES, simulate.__file__, "sg-hybrid simulate", "The simulator keeps no secret."]
+    assert list(map(hide, texts)) == texts
+    assert hide(f"key {simulate.SIMULATOR_KEY}") == f"key {HIDDEN}"
 
 
 def test_a_port_that_is_taken(cli: Cli) -> None:
