@@ -42,6 +42,8 @@ BLIND_RESCAN_S: Final = 2.0
 NEWEST_CLIPS: Final = 3
 """Clips that a start tells of: those which are likely to be played next."""
 
+_MISSING_REMEDY: Final = "create it or correct SG_BUNDLE_ROOTS"
+
 WatcherName = Literal["auto", "inotify", "portable"]
 
 _log = structlog.get_logger(__name__)
@@ -91,7 +93,10 @@ class DiskIntake:
                 tasks.cancel_scope.cancel()
 
     def scan(self) -> list[Path]:
-        """Return all bundles that hold a take, in playing order, and remember them. Blocking; without `watch`."""
+        """Return all bundles that hold a take, in playing order, and remember them. Blocking; without `watch`.
+
+        A root that is not there is logged.
+        """
         takes = _scan(self._roots)
         for take in takes:
             self._known.note(take)
@@ -216,9 +221,7 @@ class DiskIntake:
     def _note_roots(self, there: Sequence[Root]) -> None:
         missing = frozenset(self._roots).difference(root.path for root in there)
         for root in missing - self._missing:
-            _log.warning(
-                "bundle_root_missing", root=root, remedy="waiting for it; create it or correct SG_BUNDLE_ROOTS"
-            )
+            _log.warning("bundle_root_missing", root=root, remedy=f"waiting for it; {_MISSING_REMEDY}")
         for root in self._missing - missing:
             _log.info("bundle_root_found", root=root)
         self._missing = missing
@@ -269,6 +272,8 @@ def _scan(roots: Sequence[str]) -> list[Sighting]:
     for name in roots:
         if root := walk.root(name):
             takes.update(root.takes, *(walk.day(day, watch=False) for day in root.days))
+        else:
+            _log.warning("bundle_root_missing", root=name, remedy=_MISSING_REMEDY)
     return sorted(takes)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 
 from sg_hybrid.intake import DiskIntake, WatcherName
 from sg_hybrid.models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
@@ -197,6 +198,17 @@ async def test_start_brings_what_is_there_in_playing_order(root: Path, watcher: 
         assert await receiver.rest() == []
     assert DiskIntake([root]).scan() == playing_order(bundles)
     assert playing_order(bundles)[0] == bundles[1]
+
+
+def test_a_scan_says_which_roots_are_not_there(root: Path) -> None:
+    bundle, file = put(root / DAY / "clip_1"), root / "a_file"
+    file.touch()
+    with structlog.testing.capture_logs() as events:
+        assert DiskIntake([root / "nope", root, file]).scan() == [bundle]
+    assert [(event["event"], event["root"]) for event in events] == [
+        ("bundle_root_missing", str(root / "nope")),
+        ("bundle_root_missing", str(file)),
+    ]
 
 
 async def test_long_start_brings_the_newest_days_first(
