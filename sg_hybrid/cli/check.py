@@ -21,7 +21,8 @@ def check(bundles: Bundles, json: Json = False) -> None:
     """Check bundles against their contracts and hashes.
 
     Every document must fit its contract, every listed file its hash, and all must be about one clip. Prints one
-    problem a line; the exit code is 1 if there is any. Nothing is written.
+    problem a line; the exit code is 1 if there is any. Nothing is written. With --json a folder that cannot be looked
+    at stands in the list like the others, with a problem of `.`.
     """
     found: dict[Path, tuple[Problem, ...]] = {}
     worst = Exit.OK
@@ -33,7 +34,7 @@ def check(bundles: Bundles, json: Json = False) -> None:
             if line is None:
                 raise
             say(f"ERROR: {line}")  # and on: one bundle that cannot be read does not hide the others
-            worst = max(worst, code)
+            worst, found[bundle] = max(worst, code), (_folder_problem(line),)
         else:
             worst = max(worst, Exit.FAILED if found[bundle] else Exit.OK)
             if not json:
@@ -47,6 +48,13 @@ def _problems(bundle: Path) -> tuple[Problem, ...]:
     from sg_hybrid.bundle_check import check_bundle
 
     return check_bundle(folder_at(bundle))
+
+
+def _folder_problem(line: str) -> Problem:
+    """What keeps a folder from being looked at, as a problem of the folder itself."""
+    from sg_hybrid.bundle_check import Problem
+
+    return Problem(".", line)
 
 
 def _document(bundle: Path, problems: tuple[Problem, ...]) -> dict[str, object]:

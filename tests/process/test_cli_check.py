@@ -186,6 +186,20 @@ def test_a_missing_bundle_does_not_hide_the_others(cli: Cli, tmp_path: Path) -> 
     assert "clip_nan: session.json: " in checked.stdout
 
 
+def test_json_names_every_folder_that_was_asked_about(cli: Cli, tmp_path: Path) -> None:
+    good, missing, file = fixture_bundle("hybrid", "clip_hybrid", tmp_path), tmp_path / "missing", tmp_path / "a_file"
+    file.touch()
+    checked = cli("check", missing, good, file, "--json")
+    assert checked.exit_code == 2
+    assert checked.stderr.count("ERROR: ") == 2
+    lost, sound, unsafe = json.loads(checked.stdout)
+    problem = {"file": ".", "problem": f"{missing}: No such file or directory"}
+    assert lost == {"bundle": str(missing), "ok": False, "problems": [problem]}
+    assert (sound["bundle"], sound["ok"]) == (str(good), True)
+    assert (unsafe["bundle"], unsafe["ok"]) == (str(file), False)
+    assert "not a folder" in unsafe["problems"][0]["problem"]
+
+
 def test_what_a_bundle_holds_does_not_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:
     bundle = fixture_bundle("hybrid", "clip_hybrid", tmp_path)
     rewrite(bundle, "clip.ai_coach.json", **{HOSTILE: 1, "clip_id": HOSTILE})
