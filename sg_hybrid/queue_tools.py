@@ -76,12 +76,26 @@ class QueueChange:
         return not self.problem
 
 
+def is_there(root: Path) -> bool:
+    """Tell whether there is a queue; the first worker makes it. Raises UnsafePath if no folder stands there, OSError.
+
+    What leads on to another folder (a symlink) is none, as for the worker.
+    """
+    try:
+        Folder.open(root).close()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def list_queue(root: Path, now: datetime, ttl_s: float, states: Iterable[str] = STATES) -> list[QueueRow]:
     """Return the replies in the folders `states`, oldest first within each. A queue that is not there is empty.
 
-    Raises UnsafePath if one of the folders is none, OSError.
+    Raises UnsafePath if `root` or one of the folders is none, OSError.
     """
     rows: list[QueueRow] = []
+    if not is_there(root):
+        return rows
     with contextlib.ExitStack() as stack:
         contexts = _open_if_there(stack, root / CONTEXT)
         for state in states:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .exits import Exit
-from .options import ConfigFile, Json, QueueDir, settings_from
+from .options import ConfigFile, Json, QueueDir, note_missing_queue, settings_from
 from .output import print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def auto(queue_dir: QueueDir = None, config: ConfigFile = None) -> None:
 @app.command("status")
 def status(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Show what is in force and why: switch, key, worker, queue."""
-    document = _status(settings_from(config, queue_dir=queue_dir))
+    settings = settings_from(config, queue_dir=queue_dir)
+    note_missing_queue(settings)
+    document = _status(settings)
     if json:
         print_json(document)
     else:

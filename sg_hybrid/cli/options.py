@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .exits import say
+
 if TYPE_CHECKING:
     from sg_hybrid.settings import Settings
 
@@ -42,6 +44,17 @@ def given(option: str, value: str | None) -> str | None:
     if value is not None and not value.strip():
         raise typer.BadParameter("it is empty; is a variable not set?", param_hint=option)
     return value
+
+
+def note_missing_queue(settings: Settings) -> None:
+    """Say on stderr that there is no queue yet: normal before the first run, else the folder is misspelt.
+
+    Raises UnsafePath if something else than a folder stands there, OSError.
+    """
+    from sg_hybrid.queue_tools import is_there
+
+    if not is_there(settings.queue_dir):
+        say(f"NOTE: {settings.queue_dir}: no queue there; a worker makes one at its first start, if the path is right")
 
 
 def settings_from(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from .exits import Exit, say
-from .options import ConfigFile, Json, QueueDir, settings_from
+from .options import ConfigFile, Json, QueueDir, note_missing_queue, settings_from
 from .output import print_json, print_line, print_table
 from .queue_views import HEAD, RIGHT, histogram, moment, reply_document, reply_lines, row_document, table_cells
 
@@ -71,8 +71,8 @@ def show(ids: Ids, queue_dir: QueueDir = None, config: ConfigFile = None, json: 
 
     That is: their texts, model, session, times and file.
     """
-    wanted = _wanted(ids)
-    found = _rows(settings_from(config, queue_dir=queue_dir), tuple(State))
+    settings, wanted = settings_from(config, queue_dir=queue_dir), _wanted(ids)
+    found = _rows(settings, tuple(State)) if wanted else []
     rows = [row for clip_id in wanted for row in found if row.clip_id == clip_id]
     if json:
         print_json([reply_document(row) for row in rows])
@@ -119,6 +119,7 @@ def requeue(ids: Ids, queue_dir: QueueDir = None, config: ConfigFile = None, jso
 def _rows(settings: Settings, states: Sequence[State]) -> list[QueueRow]:
     from sg_hybrid.queue_tools import list_queue
 
+    note_missing_queue(settings)
     return list_queue(settings.queue_dir, moment(), settings.spool_ttl_s, states)
 
 

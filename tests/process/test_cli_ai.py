@@ -120,8 +120,12 @@ def test_status_of_nothing(cli: Cli) -> None:
     document = cli.json("ai", "status")
     assert document["worker"] is None
     assert not document["key_present"]
-    assert "none runs on this queue" in cli("ai", "status").stdout
+    said = cli("ai", "status")
+    assert "none runs on this queue" in said.stdout
+    assert said.stderr.startswith(f"NOTE: {cli.queue}: no queue there")
     assert not cli.queue.exists()
+    cli.queue.mkdir(0o700)
+    assert cli("ai", "status").stderr == ""
 
 
 def test_ping_tells_how_fast(cli: Cli) -> None:

@@ -37,9 +37,25 @@ def test_states_are_the_folders_of_the_queue() -> None:
 
 
 @pytest.mark.parametrize("command", ["ls", "age"])
-def test_no_queue_is_an_empty_one(cli: Cli, command: str) -> None:
-    assert cli("queue", command).exit_code == 0
+def test_no_queue_is_an_empty_one_and_said(cli: Cli, command: str) -> None:
+    without = cli("queue", command)
+    assert (without.exit_code, without.stderr.count("\n")) == (0, 1)
+    assert without.stderr.startswith(f"NOTE: {cli.queue}: no queue there")
+    as_json = cli("queue", command, "--json").stdout
     assert not cli.queue.exists()
+    cli.queue.mkdir(0o700)
+    empty = cli("queue", command)
+    assert (empty.exit_code, empty.stdout, empty.stderr) == (0, without.stdout, "")
+    assert cli("queue", command, "--json").stdout == as_json
+
+
+@pytest.mark.parametrize("command", [["ls"], ["age"], ["show", "clip_a"]])
+def test_a_queue_that_is_a_file_is_named(cli: Cli, command: list[str]) -> None:
+    cli.queue.touch()
+    done = cli("queue", *command)
+    assert done.exit_code == 1
+    assert is_one_line(done)
+    assert done.stderr.startswith(f"ERROR: {cli.queue}: not a folder")
 
 
 def test_list_tells_clip_session_age_time_left_and_tip(cli: Cli) -> None:
@@ -173,7 +189,14 @@ def test_a_reply_in_full(cli: Cli) -> None:
     assert document["reply"] == json.loads(path.read_bytes())
 
 
+def test_show_says_that_there_is_no_queue(cli: Cli) -> None:
+    shown = cli("queue", "show", "nobody")
+    assert shown.exit_code == 1
+    assert shown.stderr.splitlines()[0].startswith(f"NOTE: {cli.queue}: no queue there")
+
+
 def test_show_names_the_unknown(cli: Cli) -> None:
+    waits(cli, "clip_a", 1)
     shown = cli("queue", "show", "nobody")
     assert shown.exit_code == 1
     assert is_one_line(shown)
