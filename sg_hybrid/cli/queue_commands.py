@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from sg_hybrid.plaintext import printable
 
 from .exits import Exit, say
 from .options import ConfigFile, Json, QueueDir, note_missing_queue, settings_from
@@ -125,8 +128,15 @@ def _rows(settings: Settings, states: Sequence[State]) -> list[QueueRow]:
 
 def _wanted(ids: Sequence[str]) -> list[str]:
     """The ids of the command line, each once; `-` stands for the words of stdin."""
-    each = (word for named in ids for word in (sys.stdin.read().split() if named == "-" else [named]))
+    each = (word for named in ids for word in (_words_of_stdin() if named == "-" else [named]))
     return list(dict.fromkeys(each))
+
+
+def _words_of_stdin() -> list[str]:
+    """The words of stdin; bytes that are no text make words, too, so that one of them does not hide the others."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin.read().split()
 
 
 def _missing(wanted: Iterable[str], rows: Iterable[QueueRow]) -> list[str]:
@@ -147,5 +157,10 @@ def _tell(changes: Sequence[QueueChange], done: str, json: bool) -> None:
 
 def _end(problems: Sequence[tuple[str, str]]) -> None:
     for clip_id, problem in problems:
-        say(f"ERROR: {clip_id}: {problem}")
+        say(f"ERROR: {_seen(clip_id)}: {problem}")
     raise typer.Exit(Exit.FAILED if problems else Exit.OK)
+
+
+def _seen(clip_id: str) -> str:
+    """A clip id as a person can see it; one with characters that are not shown, or without any, is quoted."""
+    return clip_id if clip_id and clip_id == printable(clip_id) else ascii(clip_id)

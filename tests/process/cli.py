@@ -38,7 +38,7 @@ class Cli:
             "SG_BUNDLE_ROOTS": str(self.bundles),
         }
 
-    def __call__(self, *args: str | Path, stdin: str = "", env: Mapping[str, str] | None = None) -> Result:
+    def __call__(self, *args: str | Path, stdin: str | bytes = "", env: Mapping[str, str] | None = None) -> Result:
         """Run in this process; quick."""
         everything: dict[str, str | None] = dict.fromkeys(OURS)
         return CliRunner().invoke(app, list(map(str, args)), input=stdin, env={**everything, **self.env, **(env or {})})

@@ -144,6 +144,16 @@ def test_one_unknown_id_does_not_keep_the_others(cli: Cli) -> None:
     assert unsafe.startswith("ERROR: ../../etc/passwd: clip_id: not 1 to 128 of A-Z")
 
 
+def test_an_id_that_cannot_be_seen_is_quoted(cli: Cli) -> None:
+    waits(cli, "clip_a", 1)
+    done = cli("queue", "expire", "", "-", stdin=b"\xff\xfe\nclip_a\n")
+    assert done.exit_code == 1
+    assert done.stdout == "clip_a: discarded\n"
+    empty, undecodable = done.stderr.splitlines()
+    assert empty.startswith("ERROR: '': clip_id: not 1 to 128")
+    assert undecodable.startswith(r"ERROR: '\udcff\udcfe': clip_id: not 1 to 128")
+
+
 def test_changes_as_json(cli: Cli) -> None:
     waits(cli, "clip_a", 1)
     done = cli("queue", "expire", "clip_a", "nobody", "--json")
