@@ -104,7 +104,8 @@ def _url(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_number)]
 MaybeWhole = Annotated[int | None, BeforeValidator(_number)]
-Seconds = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
+"""The order decides what is said of `nan`: that it is not finite, before any limit is looked at."""
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_MODEL)]
 Key = Annotated[SecretStr | None, BeforeValidator(_key)]
 Url = Annotated[str, BeforeValidator(_url)]

@@ -124,6 +124,16 @@ def test_unusable_value_is_refused_by_name(variable: str, value: str) -> None:
     assert "it takes" in message
 
 
+FLOATS = [name for name, field in Settings.model_fields.items() if field.annotation is float]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", FLOATS)
+def test_a_number_that_is_none_is_called_not_finite(name: str, value: str) -> None:
+    said = refusal(**{VARIABLES[name]: value})
+    assert said.startswith(f"{VARIABLES[name]} is {value!r}: Input should be a finite number; it takes ")
+
+
 def test_numbers_and_words_may_have_blanks_around() -> None:
     settings = read(AI_COACH_DEADLINE_MS=" 250 ", AI_COACH_SWEEP_S="0.5\n", SG_WATCHER=" Portable ")
     assert (settings.reply_deadline_ms, settings.sweep_interval_s, settings.watcher) == (250, 0.5, "portable")
