@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from . import commands, take_commands
+from .__about__ import __version__
 from .commands import Answer, UsageError
 from .contract import CLIP_ID_PATTERN
 from .errors import ArtifactMissing, CoachError, HashMismatch, ManifestMissing, SignatureRefused, UnsafePath
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer: Answer = arguments.run(arguments)
         text = to_compact_json(answer.document) + "\n" if arguments.json else answer.text
         print(text, end="", flush=True)
-    except SystemExit as stop:  # argparse after --help
+    except SystemExit as stop:  # argparse after --help and --version
         return int(stop.code or 0)
     except BrokenPipeError:
         return _reader_is_gone()
@@ -79,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="sgc", description="The Smart Guitar's rule-based coach, and its OTA bundles.", epilog=_EPILOG
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}", help="print the version")
     table = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
 
     def command(name: str, run: Callable[[argparse.Namespace], Answer], summary: str) -> argparse.ArgumentParser:

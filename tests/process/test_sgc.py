@@ -34,6 +34,7 @@ from sg_coach import (
     next_ema,
     session_from,
 )
+from sg_coach.__about__ import __version__
 from sg_coach.cli import exit_code
 from sg_coach.commands import UsageError
 from sg_coach.files import Folder
@@ -90,6 +91,10 @@ def real_sgc(*command: object, **options: Any) -> subprocess.Popen[bytes]:
 )
 def test_exit_codes_are_a_contract(error: BaseException, code: int) -> None:
     assert exit_code(error) == code
+
+
+def test_the_version_is_told(sgc: Run) -> None:
+    assert sgc("--version") == (0, f"sgc {__version__}\n", "")
 
 
 # The coach
