@@ -10,6 +10,8 @@ from typing import Final, TypeVar, TypeVarTuple, Unpack
 import anyio
 import structlog
 
+from sg_coach.timestamps import utc_text
+
 from . import policy
 from .folder_watch import FolderWatch
 from .fs import run_blocking
@@ -111,4 +113,4 @@ class SpoolState:
             _log.info("reply_expired", reason="ttl", count=len(clips), clips=clips)
             return
         for entry in entries:
-            _log.info("reply_expired", clip=entry.clip_id, reason="ttl", queued_at=entry.queued_at.isoformat())
+            _log.info("reply_expired", clip=entry.clip_id, reason="ttl", queued_at_utc=utc_text(entry.queued_at))

@@ -180,12 +180,14 @@ async def test_with_a_clock_that_is_never_set_what_was_there_expires_nevertheles
 async def test_an_expiry_is_one_log_event_with_the_clip_and_takes_the_context_along(
     root: Path, spool: DiskSpool, clock: FakeClock
 ) -> None:
-    await spool.put(addendum(), context())
+    with capture_logs() as queued_logs:
+        await spool.put(addendum(), context())
     clock.advance(301)
 
     with capture_logs() as logs:
         assert await spool.expire_due() == 1
 
+    assert logs[0]["queued_at_utc"] == queued_logs[0]["queued_at_utc"]
     assert [(event["event"], event["clip"], event["reason"]) for event in logs] == [("reply_expired", "clip_a", "ttl")]
     assert names(root, "pending") == names(root, "context") == []
     assert spool.snapshot().expired == 1
