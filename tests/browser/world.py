@@ -81,7 +81,7 @@ class World:
         """Start the simulated AI and a worker that asks it; return when the worker listens."""
         simulator = self.start("sg_hybrid", "simulate", "--profile", profile)
         exports = dict(re.findall(r"export (\w+)=(\S+)", _first_words(simulator)))
-        self.start("sg_hybrid", "run", AI_COACH_ENABLED="true", **{**exports, **environ})
+        self.start("sg_hybrid", "run", **{**exports, **environ})
         wait_for(lambda: self.get("/status")["worker"]["alive"], "the worker")
 
     def get(self, path: str) -> dict[str, Any]:
