@@ -14,6 +14,7 @@ import pytest
 from sg_coach import session_index
 from sg_coach.files import Folder
 from sg_hybrid import bundle
+from sg_hybrid.models import AiAddendum, Coached, Origin
 
 from . import tree
 from .cuts import power_cuts
@@ -25,7 +26,7 @@ from .injector.seccomp import why_not
 from .runner import points_of
 from .scenarios import SCENARIOS
 from .stage import Stage
-from .trial import Judge, Survey, survey, tried
+from .trial import Judge, Survey, Wrong, survey, tried
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected here"),
@@ -209,6 +210,15 @@ def never_taken_back() -> None:
     bundle._take_back = lambda *_: True
 
 
+def all_tips_are_live() -> None:
+    attach = bundle.DiskBundles.attach
+
+    async def live(self: bundle.DiskBundles, coached: Coached, addendum: AiAddendum, _origin: Origin) -> None:
+        await attach(self, coached, addendum, "live")
+
+    bundle.DiskBundles.attach = live  # type: ignore[method-assign, assignment]
+
+
 def always_appended() -> None:
     session_index._missing = lambda found, entries: list(entries)
 
@@ -219,6 +229,11 @@ def test_files_written_in_place_are_found() -> None:
 
 def test_a_reply_in_two_places_is_found() -> None:
     assert {"I9", "I6"} & found(sabotaged("in-time", never_taken_back), "ENOSPC")
+
+
+def test_a_prepared_tip_that_is_called_live_is_found() -> None:
+    with pytest.raises(Wrong, match=r"calls a tip live that was prepared"):
+        sabotaged("prepared", all_tips_are_live)
 
 
 def test_an_entry_written_twice_is_found() -> None:
