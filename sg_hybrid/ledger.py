@@ -97,12 +97,14 @@ class Ledger:
         self._limits = limits
         self._days: dict[str, Day] = {}
         self._news = anyio.Event()
+        self._saved: dict[str, Day] = {}
         self._said: str = ""
 
     async def load(self) -> None:
         """Read what is there; a file that cannot be read counts as empty, and is said."""
         try:
             self._days = _days_in(await read_bytes(self._root / USAGE_FILE, MAX_USAGE_BYTES))
+            self._saved = dict(self._days)
         except FileNotFoundError:
             pass
         except (CoachError, OSError) as error:
@@ -142,10 +144,14 @@ class Ledger:
             await self.save()
 
     async def save(self) -> None:
-        """Save the last month. A disk that refuses is logged; the figures stay in memory."""
+        """Save the last month if it is another than before. A disk that refuses is logged; the figures stay here."""
         self._days = dict(sorted(self._days.items())[-KEPT_DAYS:])
+        days = {date: day for date, day in self._days.items() if day != Day()}
+        if days == self._saved:
+            return
         try:
-            await run_blocking(_write_usage, self._root, dict(self._days))
+            await run_blocking(_write_usage, self._root, days)
+            self._saved = days
         except (OSError, CoachError) as error:
             _log.warning("usage_not_saved", error=str(error))
 

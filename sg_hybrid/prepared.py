@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sg_coach.models import FindingCode, Judgement, SessionRecord
 
-from .errors import AiInvalid
+from .errors import AiRejected
 from .models import AiAddendum, AiReply, CoachRequest
 from .prompt import PREPARE_PROMPT_VERSION, program_label
 
@@ -165,18 +165,18 @@ def prepare_request(clip: Clip, tip_class: TipClass) -> CoachRequest:
 def check_template(text: str, slots: tuple[str, ...]) -> str:
     """Return `text` if it may be kept: no number in digits or words, only these slots, short enough.
 
-    Raises AiInvalid saying what is wrong.
+    Raises AiRejected saying what is wrong.
     """
     unknown = next((name for name in _SLOT.findall(text) if name not in slots), None)
     if unknown is not None:
-        raise AiInvalid(f"a prepared tip uses the slot {{{unknown[:40]}}}, which its class does not have")
+        raise AiRejected(f"a prepared tip uses the slot {{{unknown[:40]}}}, which its class does not have")
     rest = _SLOT.sub("", _PERCENT.sub("", text))
     if "{" in rest or "}" in rest:
-        raise AiInvalid("a prepared tip holds a brace that is no slot")
+        raise AiRejected("a prepared tip holds a brace that is no slot")
     if any(character.isnumeric() for character in rest) or "%" in rest or _NUMBER_WORDS.search(rest):
-        raise AiInvalid("a prepared tip holds a number of its own")
+        raise AiRejected("a prepared tip holds a number of its own")
     if len(text) > MAX_TEMPLATE:
-        raise AiInvalid(f"a prepared tip of {len(text)} characters; the limit is {MAX_TEMPLATE}")
+        raise AiRejected(f"a prepared tip of {len(text)} characters; the limit is {MAX_TEMPLATE}")
     return text
 
 
@@ -189,13 +189,13 @@ def fill(text: str, take: SessionRecord) -> str | None:
 
 
 def tip_from(reply: AiReply, key: TipKey, now_utc: str) -> PreparedTip:
-    """Return what a reply gives for its class: each of its texts that may be kept. Raises AiInvalid if none may."""
-    slots, kept, refused = SLOTS_OF[key.tip_class], list[str](), AiInvalid("the reply holds no text")
+    """Return what a reply gives for its class: each of its texts that may be kept. Raises AiRejected if none may."""
+    slots, kept, refused = SLOTS_OF[key.tip_class], list[str](), AiRejected("the reply holds no text")
     for text in (reply.coaching_tip, reply.exercise_hint, reply.timing_insight):
         if text and text not in kept:
             try:
                 kept.append(check_template(text, slots))
-            except AiInvalid as error:
+            except AiRejected as error:
                 refused = error
     if not kept:
         raise refused

@@ -23,7 +23,7 @@ from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
 from .active import Active
-from .errors import AiError, AiInvalid, AiPaused
+from .errors import AiError, AiPaused, AiRejected
 from .grounding import check_grounded
 from .models import AiAddendum, Coached
 from .ports import AiCoach, Clock, Gate
@@ -46,8 +46,8 @@ MAX_WAITING: Final = 64
 """Clips whose tips are still to be asked for; of more, the oldest are dropped (their takes have the live race)."""
 
 PATIENCE_S: Final = 4.0
-"""A call that takes longer than this has its place taken by the next. Where such a call gave a tip after all, calls are
-waited for half as long again as it took."""
+"""A call that takes longer than this has its place taken by the next, or than half as long again as the last call that
+gave a tip, if that was more."""
 
 OPEN_CALLS: Final = 12
 """So many calls may be open, those included whose place was taken."""
@@ -63,7 +63,7 @@ GATE_LOOK_S: Final = 5.0
 """How often to look whether a clip may be asked for that was refused."""
 
 MOST_UNUSABLE: Final = 18
-"""So many unusable replies in a row, and this model is not asked to prepare again: it does not understand slots."""
+"""So many refused texts in a row, and this model is not asked to prepare again: it does not understand slots."""
 
 _log = structlog.get_logger(__name__)
 
@@ -239,8 +239,8 @@ class Preparer:
             finally:
                 call.ended.set()
         took = anyio.current_time() - began
-        if call.kept and took > self._patience_s:
-            self._patience_s = 1.5 * took
+        if call.kept:
+            self._patience_s = max(PATIENCE_S, 1.5 * took)
 
     async def _prepare(self, call: _Call) -> None:
         """Make one call and keep its tip; what goes wrong is logged."""
@@ -252,17 +252,21 @@ class Preparer:
             await self._bank.put(tip)
         except AiError as error:
             call.paused = isinstance(error, AiPaused)
-            self._unusable += isinstance(error, AiInvalid)
             log = _log.debug if call.paused else _log.info
             log("tip_not_prepared", program=call.clip.program, tip_class=str(key.tip_class), reason=str(error))
-            if self._unusable == MOST_UNUSABLE:
-                _log.warning("preparing_given_up", model=self._model, remedy="choose another AI_COACH_MODEL, restart")
+            if isinstance(error, AiRejected):
+                self._count_unusable()
         except (OSError, CoachError) as error:
             _log.warning("prepared_tip_not_stored", tip_class=str(key.tip_class), error=str(error))
         except Exception:  # noqa: BLE001 - whatever a provider does, the others are still asked
             _log.exception("tip_not_prepared", program=call.clip.program, tip_class=str(key.tip_class))
         else:
             _log.debug("tip_prepared", program=call.clip.program, tip_class=str(key.tip_class))
+
+    def _count_unusable(self) -> None:
+        self._unusable += 1
+        if self._unusable == MOST_UNUSABLE:
+            _log.warning("preparing_given_up", model=self._model, remedy="choose another AI_COACH_MODEL, restart")
 
 
 @dataclass(slots=True)

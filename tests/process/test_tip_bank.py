@@ -161,6 +161,22 @@ async def test_what_is_no_tip_is_no_tip(root: Path, clock: WallClock, content: b
     assert len(bank) == 0
 
 
+async def test_figures_that_did_not_change_are_not_written(root: Path, clock: WallClock) -> None:
+    ledger = Ledger(root, clock, DailyLimits())
+    ledger.change(lambda day: day.with_calls("prepare", 1))
+    ledger.change(lambda day: day.with_calls("prepare", -1))
+    await ledger.save()
+    assert not (root / "usage.json").exists()
+    ledger.count("none")
+    await ledger.save()
+    before = (root / "usage.json").stat()
+    await ledger.save()
+    again = Ledger(root, clock, DailyLimits())
+    await again.load()
+    await again.save()
+    assert (root / "usage.json").stat().st_ino == before.st_ino
+
+
 class Says:
     """An AI that raises an error, or gives its reply."""
 
