@@ -109,10 +109,13 @@ def account(soak: Soak) -> Accounts:
         why = "is one that may not be shown" if mark in invalid else "was never sent"
         if mark in invalid or not _was_begun(soak, mark):
             result.violations.append(f"reply {mark} in {places[mark]} {why}")
-    for reply in replies:
-        if reply.sent:
-            kind = _where(reply, places.get(reply.mark, []), log, soak.lives, result)
-            result.ended[kind] += 1
+
+    def is_excused(reply: Reply) -> bool:
+        return _unacknowledged(reply, log, soak.lives, Accounts()) != "violation"
+
+    # An expiry names its clip alone. Of two replies to one clip it is the one that has no other reason to be gone.
+    for reply in sorted((reply for reply in replies if reply.sent), key=is_excused):
+        result.ended[_where(reply, places.get(reply.mark, []), log, soak.lives, result)] += 1
     result.violations += _applied_stale(soak, log, replies)
     return result
 

@@ -29,6 +29,7 @@ class Evening:
         self.sessions = plan(2, 1, 1)
         self.take = self.sessions[0][0]
         self.lines: list[dict[str, Any]] = []
+        self.journal: list[dict[str, Any]] = []
         self.how, self.ended = "term", NOON + 60
         self.called, self.sent, self.kind = NOON + 1, NOON + 2, "valid"
 
@@ -49,6 +50,7 @@ class Evening:
         journal = [
             {"t": self.called, "event": "call", "uid": 7, "take": self.take.number, "kind": self.kind, "mark": MARK},
             {"t": self.sent, "event": "sent", "uid": 7},
+            *self.journal,
         ]
         (self.place.logs / "service-0000.jsonl").write_text("".join(json.dumps(line) + "\n" for line in journal))
         life = Life(0, log, None, NOON, asked=self.ended, how=self.how, ended=self.ended + 0.1)  # type: ignore[arg-type]
@@ -103,6 +105,15 @@ def test_expired_has_to_be_said(evening: Evening) -> None:
 def test_a_batch_of_expiries_names_its_clips(evening: Evening) -> None:
     evening.said("reply_expired", clip=None, reason="ttl", clips=["other", evening.take.clip_id])
     assert evening.accounts().ended == {"expired": 1}
+
+
+def test_of_two_replies_to_a_clip_the_one_expired_that_was_not_cut_off(evening: Evening) -> None:
+    evening.how, evening.called, evening.sent = "kill", evening.ended - 1.5, evening.ended - 0.5
+    earlier = {"event": "call", "uid": 8, "take": evening.take.number, "kind": "valid", "mark": mark_of(8)}
+    evening.journal = [{"t": NOON + 1, **earlier}, {"t": NOON + 2, "event": "sent", "uid": 8}]
+    evening.said("reply_expired", reason="ttl")
+    found = evening.accounts()
+    assert (found.ended, found.violations) == ({"expired": 1, "killed": 1}, [])
 
 
 @pytest.mark.parametrize(
