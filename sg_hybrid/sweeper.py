@@ -94,10 +94,15 @@ class Sweeper:
         """Sweep until cancelled. A disk that refuses is logged and tried again; nothing else ends it."""
         while True:
             swept = await self.sweep_once()
-            if not swept.waiting:
-                with anyio.move_on_after(self._interval_s * (IDLE_FACTOR - 1)):
-                    await self._spool.until_needed()
-            await anyio.sleep(self._interval_s)
+            if swept.waiting or await self._is_needed():
+                await anyio.sleep(self._interval_s)
+
+    async def _is_needed(self) -> bool:
+        """Wait until there is something to do; False if it is time to look whether others put something in."""
+        with anyio.move_on_after(self._interval_s * IDLE_FACTOR):
+            await self._spool.until_needed()
+            return True
+        return False
 
     async def sweep_once(self) -> SweepStats:
         """Look, expire, clean; return what was done. A step that fails does not keep the others from being done."""
