@@ -144,13 +144,13 @@ class HybridWorker:
         self._manager.stopping()
         return await self._context.__aexit__(kind, error, traceback)
 
-    async def coach_clip(self, bundle: Path) -> CycleReport:
+    async def coach_clip(self, bundle: str | os.PathLike[str]) -> CycleReport:
         """Coach one bundle now; return when its race is over and its files are durable.
 
         The report of a take that this worker coaches at the moment is waited for; one that was coached before gives a
         report with `ai_status` None. Raises OSError or CoachError if not even the coach file could be written.
         """
-        return await self._worker.coach_clip(bundle.absolute())  # noqa: ASYNC240 - asks no disk
+        return await self._worker.coach_clip(Path(bundle).absolute())  # noqa: ASYNC240 - asks no disk
 
     async def serve(self) -> None:
         """Wait until somebody asks for the end: `stop`, or SIGTERM or SIGINT if signals are handled."""

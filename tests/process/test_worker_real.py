@@ -162,7 +162,7 @@ async def test_what_nobody_needs_expires(place: Place) -> None:
 
 async def test_with_the_ai_off_nothing_is_asked_and_the_sdk_is_not_needed(place: Place) -> None:
     async with place.worker(ai_enabled=False, watch=False) as worker:
-        report = await worker.coach_clip(place.play("clip_a"))
+        report = await worker.coach_clip(str(place.play("clip_a")))
     assert report.ai_status == "disabled"
     assert source_of(place.root / DAY / "clip_a") == "deterministic"
 
