@@ -67,15 +67,18 @@ async def test_a_step_that_fails_is_logged_and_keeps_no_other_from_being_done(st
     assert logs[0]["error"] == str(error)
 
 
-async def test_it_sweeps_every_few_seconds_whatever_the_disk_does_and_cleans_once_a_day() -> None:
+@pytest.mark.parametrize(("interval_s", "sweeps", "cleanings"), [(5, 2000, 1), (600, 288, 2)])
+async def test_it_sweeps_in_its_interval_whatever_the_disk_does_and_cleans_once_a_day(
+    interval_s: float, sweeps: int, cleanings: int
+) -> None:
     spool = ScriptedSpool(errors={"refresh": OSError(errno.ENOSPC, "full")}, waiting=1)
-    sweeper = Sweeper(spool, FakeClock(), interval_s=5, keep_days=30)
+    sweeper = Sweeper(spool, FakeClock(), interval_s=interval_s, keep_days=30)
 
-    with anyio.move_on_after(2 * 86_400 - 1):
+    with anyio.move_on_after(sweeps * interval_s - 1):
         await sweeper.run()
 
-    assert spool.asked.count("expire") == 2 * 86_400 / 5
-    assert spool.asked.count("clean 30") == 2
+    assert spool.asked.count("expire") == sweeps
+    assert spool.asked.count("clean 30") == cleanings
 
 
 async def test_with_nothing_waiting_it_sweeps_once_a_minute() -> None:
