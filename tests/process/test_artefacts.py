@@ -132,7 +132,8 @@ def test_the_metadata(built: Built) -> None:
 def test_the_worker_runs_its_demo_in_an_empty_environment(built: Built, tmp_path: Path) -> None:
     python = empty_environment(built, tmp_path / "environment", extras=("worker", "ai", "simulator", "generator"))
     (tmp_path / "tmp").mkdir()
-    done = run(tmp_path, python.with_name("sg-hybrid"), "demo", TMPDIR=str(tmp_path / "tmp"))
+    demo = ("demo", "--bundle-root", tmp_path / "new" / "takes")
+    done = run(tmp_path, python.with_name("sg-hybrid"), *demo, TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "clip.ai_coach.json" in done.stdout
     assert "expired: pending/ is empty" in done.stdout
