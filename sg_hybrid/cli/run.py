@@ -62,8 +62,9 @@ async def _drain_until_stopped(worker: HybridWorker) -> None:
 def coach(bundle: Bundle, queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Coach the take in one bundle and show what it says.
 
-    It is one cycle of the worker. It ends when the race with the AI is over and all files are durable. Exit code 5
-    says that the take was refused.
+    It is one cycle of the worker. It ends when the race with the AI is over and all files are durable. The hint does
+    not wait for the AI's client to be loaded, so a live reply is mostly late here and waits for the session's next
+    take. Exit code 5 says that the take was refused.
     """
     import anyio
 
