@@ -121,8 +121,6 @@ class Preparer:
         self._clock = clock
         self._model = model
         self._clips: deque[Clip] = deque(maxlen=MAX_WAITING)
-        self._refused: Clip | None = None
-        """The last clip that could not be asked for."""
         self._news = anyio.Event()
         self._asking: set[TipKey] = set()
         self._calls = Active()
@@ -165,16 +163,16 @@ class Preparer:
         places = anyio.CapacityLimiter(CALLS_AT_ONCE)
         async with anyio.create_task_group() as group:
             while True:
-                with anyio.move_on_after(math.inf if self._refused is None else GATE_LOOK_S):
+                with anyio.move_on_after(GATE_LOOK_S if self._clips else math.inf):
                     await self._news.wait()
                 self._news = anyio.Event()
                 while self._bundles:
                     self._want(clip_from(await self._tags_of(self._bundles.popleft())))
-                self._want_what_was_refused()
-                while self._clips:
+                while self._clips and self._may_ask():
                     clip = self._clips.pop()
-                    for key in self._wanted(clip) if self._may_ask(clip) else ():
+                    for key in self._wanted(clip):
                         group.start_soon(self._ask, clip, key, places, group, name=f"prepare {key.tip_class}")
+                self._let_the_newest_wait()
                 await self._save_used()
 
     async def finish(self) -> None:
@@ -182,19 +180,17 @@ class Preparer:
         self._finishing = True
         await self._calls.quiet()
 
-    def _want_what_was_refused(self) -> None:
-        clip = self._refused
-        if clip is not None and clip not in self._clips and self._gate.state().may_ask:
-            self._clips.appendleft(clip)
+    @property
+    def _has_ended(self) -> bool:
+        return self._finishing or self._unusable >= MOST_UNUSABLE
 
-    def _may_ask(self, clip: Clip) -> bool:
-        """Whether a clip's tips may be asked for now; one for which they may not be is remembered."""
-        if self._finishing or self._unusable >= MOST_UNUSABLE:
-            self._refused = None
-            return False
-        state = self._gate.state()
-        self._refused = clip if state.key_present and not state.may_ask else None
-        return state.may_ask
+    def _may_ask(self) -> bool:
+        return not self._has_ended and self._gate.state().may_ask
+
+    def _let_the_newest_wait(self) -> None:
+        """Of clips that may not be asked for, the newest waits until it may be; none does where that will not come."""
+        while self._clips and (len(self._clips) > 1 or self._has_ended or not self._gate.state().key_present):
+            self._clips.popleft()
 
     async def _save_used(self) -> None:
         try:
@@ -216,7 +212,10 @@ class Preparer:
             while True:
                 async with places:
                     await self._calls.below(OPEN_CALLS)
-                    if not self._may_ask(clip) or not self._bank.wanted([key]):
+                    if not self._bank.wanted([key]):
+                        return
+                    if not self._may_ask():
+                        self._want(clip)
                         return
                     call = _Call(clip, key)
                     self._calls.enter()

@@ -80,12 +80,13 @@ class Desk:
     bank: MemoryBank = field(default_factory=MemoryBank)
     enabled: bool = True
     asks: bool = True
+    tags_by_name: bool = False
     tags: dict[str, Any] = field(default_factory=lambda: {"style": "salsa"})
 
     @asynccontextmanager
     async def preparer(self) -> AsyncIterator[Preparer]:
-        async def tags_of(_bundle: Path) -> dict[str, Any]:
-            return self.tags
+        async def tags_of(bundle: Path) -> dict[str, Any]:
+            return {"style": bundle.name} if self.tags_by_name else self.tags
 
         made = Preparer(
             bank=self.bank,
@@ -226,6 +227,17 @@ async def test_a_clip_that_was_refused_is_asked_for_when_that_is_over() -> None:
         desk.gate.enabled = True
         await anyio.sleep(10)
     assert len(desk.bank.tips) == 9
+
+
+async def test_of_the_clips_that_were_refused_the_newest_is_asked_for() -> None:
+    desk = Desk(gate=FakeGate(enabled=False), tags_by_name=True)
+    async with desk.preparer() as preparer:
+        for style in ("older", "old", "new"):
+            preparer.bundle_appeared(Path(style))
+        await anyio.sleep(100)
+        desk.gate.enabled = True
+        await anyio.sleep(10)
+    assert {key.program for key in desk.bank.tips} == {"new", "any"}
 
 
 async def test_at_the_end_nothing_is_asked_and_what_was_asked_is_kept() -> None:
