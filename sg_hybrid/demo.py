@@ -173,7 +173,7 @@ def _origin(bundle: Path) -> str | None:
         entries = parse_json_object((bundle / MANIFEST_FILE).read_bytes())["artifacts"]
     except FileNotFoundError:
         return None
-    return next((str(entry.get("origin")) for entry in entries if entry["artifact_id"] == "ai_coach"), None)
+    return next((str(entry["origin"]) for entry in entries if entry["artifact_id"] == "ai_coach"), None)
 
 
 async def _watch_the_expiry(stage: Stage) -> bool:

@@ -81,11 +81,8 @@ def is_there(root: Path) -> bool:
 
     What leads on to another folder (a symlink) is none, as for the worker.
     """
-    try:
-        Folder.open(root).close()
-    except FileNotFoundError:
-        return False
-    return True
+    with contextlib.ExitStack() as stack:
+        return _open_if_there(stack, root) is not None
 
 
 def list_queue(root: Path, now: datetime, ttl_s: float, states: Iterable[str] = STATES) -> list[QueueRow]:
@@ -94,9 +91,9 @@ def list_queue(root: Path, now: datetime, ttl_s: float, states: Iterable[str] = 
     Raises UnsafePath if `root` or one of the folders is none, OSError.
     """
     rows: list[QueueRow] = []
-    if not is_there(root):
-        return rows
     with contextlib.ExitStack() as stack:
+        if _open_if_there(stack, root) is None:
+            return rows
         contexts = _open_if_there(stack, root / CONTEXT)
         for state in states:
             folder = _open_if_there(stack, root / state)

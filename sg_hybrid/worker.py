@@ -278,10 +278,9 @@ class Worker:
     async def _quiet_or_hurried(self) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_when_hurried, group, name="hurry")
-            group.start_soon(self.parts.tips.finish, name="finish preparing")
+            await self.parts.tips.finish()
             await self._unwatched.wait()
             await self.runner.active.quiet()
-            await self.parts.tips.finish()
             group.cancel_scope.cancel()
 
     async def _cancel_when_hurried(self, group: TaskGroup) -> None:
