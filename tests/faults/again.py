@@ -84,7 +84,7 @@ def _restored(state: State) -> AbstractContextManager[Stage]:
 
 def _state(stage: Stage, path: str) -> State:
     journal = stage.journal.read_bytes() if stage.journal.exists() else b""
-    return State(path, tree.take(stage.box), journal)
+    return State(path, tree.settled(stage.box), journal)
 
 
 def _key(survey: Survey, state: State) -> bytes:

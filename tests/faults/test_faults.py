@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from .runner import MODES
 from .scenarios import SCENARIOS
 
 EVERY = 50
+TIMEOUT_S = 240  # about 30 on two free cores
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected here")
@@ -25,10 +28,19 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("faults") / "result.json"
     command = [sys.executable, "-m", "tests.faults", "--every", str(EVERY), "--json", str(out)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=dict(os.environ))
-    assert out.exists(), done.stderr
+    told = out.with_name("told")
+    with told.open("wb") as file:
+        running = subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True)
+    try:
+        code = running.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"did not end in {TIMEOUT_S} s:\n{told.read_text()}")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+    assert out.exists(), told.read_text()
     found: dict[str, Any] = json.loads(out.read_bytes())
-    assert done.returncode == bool(found["violations"])
+    assert code == bool(found["violations"])
     return found
 
 

@@ -43,6 +43,40 @@ def box(tmp_path: Path) -> Path:
     return path
 
 
+# The supervisor
+
+
+def test_a_look_that_raises_ends_the_run(box: Path) -> None:
+    children: list[str] = []
+
+    def work() -> None:
+        plainly(box)
+        threading.Event().wait()
+
+    def look(_point: Point) -> None:
+        children.append(Path("/proc/self/task").joinpath(str(os.getpid()), "children").read_text().split()[-1])
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        engine.run(work, str(box), look=look)
+    assert not Path("/proc", children[0]).exists()
+
+
+def test_a_tree_is_looked_at_until_two_looks_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = {"x": tree.Node(b"", 0o600)}, {"y": tree.Node(b"whole", 0o600)}
+    looks: list[tree.Tree | None] = [first, None, second, second]
+
+    def look(_root: Path) -> tree.Tree:
+        found = looks.pop(0)
+        if found is None:
+            raise FileNotFoundError
+        return found
+
+    monkeypatch.setattr(tree, "take", look)
+    assert tree.settled(Path()) == second
+    assert looks == []
+
+
 # Writers
 
 

@@ -36,6 +36,19 @@ def take(root: Path) -> Tree:
     return marked(taken(root), root)
 
 
+def settled(root: Path) -> Tree:
+    """The same of a tree that may be changing: what two looks in a row agree on."""
+    last: Tree | None = None
+    while True:
+        try:
+            now = take(root)
+        except FileNotFoundError:  # renamed or removed between its name and its content
+            continue
+        if now == last:
+            return now
+        last = now
+
+
 def marked(tree: Tree, root: Path) -> Tree:
     """The same with a mark for the path of `root`."""
     here = os.fsencode(root)

@@ -87,7 +87,8 @@ class Run:
 
 
 Look = Callable[[Point], None]
-"""Told of each call before it is made, while its thread waits: the disk is what a kill now would leave."""
+"""Told of each call before it is made, while its thread waits: the disk is what a kill now would leave. A call of
+another thread that was let go a moment ago may still be under way."""
 
 
 def run(
@@ -101,7 +102,8 @@ def run(
 ) -> Run:
     """Do `work` in a forked child; return how that ended. `reads`: reading calls count as points, too.
 
-    The child exits with 0, or with 1 if `work` raised. What does not end in time is killed, and `hung`.
+    The child exits with 0, or with 1 if `work` raised. What does not end in time is killed, and `hung`. What `look`
+    raises ends the run, too.
     """
     began = time.monotonic()
     ours, theirs = socket.socketpair()
@@ -110,9 +112,13 @@ def run(
         ours.close()
         _child(work, theirs, reads)
     theirs.close()
+    ours.settimeout(timeout_s)
     supervisor = _Supervisor(pid, root, fault, reads, began + timeout_s, look)
     try:
         supervisor.serve(_listener_from(ours))
+    except BaseException:
+        supervisor.kill()  # its calls have no answer any more, so it may never end by itself
+        raise
     finally:
         ours.close()
         supervisor.end()
@@ -203,10 +209,13 @@ class _Supervisor:
         poll.register(self._pidfd, select.POLLIN)
         self.run.hung = not poll.poll(max(self._deadline - time.monotonic(), 0) * 1000)
 
+    def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+
     def end(self) -> None:
         """Kill what is left, and fetch the exit status."""
         if self.run.hung:
-            os.kill(self._pid, signal.SIGKILL)
+            self.kill()
         self.run.exit = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         os.close(self._pidfd)
         if self.run.struck is not None:
@@ -226,7 +235,7 @@ class _Supervisor:
             kind = self._strikes(call)
             self.run.calls.append(Call(call.point, call.inode, failed=bool(kind)))
             if kind == "KILL":
-                os.kill(self._pid, signal.SIGKILL)  # without an answer: the call must not run
+                self.kill()  # without an answer: the call must not run
                 return
             if kind == "TERM":
                 os.kill(self._pid, signal.SIGTERM)
