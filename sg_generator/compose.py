@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .clock import utc_now
 from .engine_seam import Engine
-from .guard import Guard
-from .http_api import build_app
-from .request_policy import Hosts
 from .service import Service
 from .settings import Settings
-from .watch import Hub
+
+if TYPE_CHECKING:
+    from .guard import Guard
+    from .watch import Hub
 
 
 class Composed(NamedTuple):
@@ -28,5 +28,10 @@ def service_of(settings: Settings) -> Service:
 
 def server_of(settings: Settings) -> Composed:
     """Return the guarded application of these settings."""
+    from .guard import Guard  # here: a clip without a server needs no FastAPI, which takes as long as all the rest
+    from .http_api import build_app
+    from .request_policy import Hosts
+    from .watch import Hub
+
     hub = Hub()
     return Composed(Guard(build_app(service_of(settings), hub), Hosts.of(settings.host)), hub)
