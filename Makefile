@@ -37,7 +37,7 @@ serve: $(STAMP)  ## the practice page, with worker and simulated AI behind it, u
 lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secrets, the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/ci/check_contracts_governance.py --files-only
 	$(BIN)/python scripts/ci/check_cbsp21_gate.py --worktree

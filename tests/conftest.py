@@ -12,9 +12,21 @@ import pytest
 import structlog
 import trio.testing
 
+from tests import deep  # noqa: F401 - makes its profile known before the command line asks for it
+
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
 SHARED_DATA = HERE.parent.parent / "shared" / "data"
+MOSTLY_WAITING = (
+    "tests/browser/",
+    "tests/process/test_artefacts.py",
+    "tests/process/test_generator_safety.py",
+    "tests/conformance/test_intake.py",
+    "tests/process/test_service_manager.py",
+    "tests/process/test_worker_real.py",
+)
+"""Tests that need time, not a processor. They have a worker to themselves: nobody else waits behind them."""
+LONGEST = (*MOSTLY_WAITING, "tests/soak/", "tests/faults/test_faults.py")
 
 
 def pytest_configure() -> None:
@@ -24,8 +36,29 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait, for a process, a browser or a time limit."""
-    return (os.cpu_count() or 1) + 1
+    """One for those that mostly wait, and one more than there are processors: others wait now and then."""
+    return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no processor is idle at the end."""
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of one file stay together, and those that mostly wait (the page's share a browser, besides)."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "mostly waiting" if nodeid.startswith(MOSTLY_WAITING) else str(super()._split_scope(nodeid))
+
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from sg_hybrid.errors import (
 from sg_hybrid.models import AiReply, CoachRequest
 from sg_hybrid.simulator import Behaviour, Call, Fault, Outcome, Simulator, error, scripted, serve
 from sg_hybrid.simulator.wire import Answer, stream_of
+from tests.deep import is_deep
 
 KEY = "sk-test-very-secret"
 FACTS = {
@@ -192,7 +193,7 @@ def called(value: object) -> str | None:
 async def test_every_fault_is_one_of_our_errors_and_one_log_event_and_the_next_call_works(provider: Provider) -> None:
     rows = table(streams=provider.name != CLOUD)
     outcomes = [outcome for row, _ in rows for outcome in (row, Outcome())]
-    async with provider.coached_by(outcomes, give_up_after_s=0.3) as (coach, _):
+    async with provider.coached_by(outcomes, give_up_after_s=1.0) as (coach, _):
         for outcome, kind in rows:
             ended = await reply_or_error(coach)
             assert type(ended) is kind or (kind is AiUnreachable and isinstance(ended, kind)), called(outcome)
@@ -290,9 +291,9 @@ async def test_five_megabytes_are_cut_off_and_the_event_loop_runs_on(provider: P
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET])
 async def test_an_answer_cut_at_any_byte_is_the_whole_reply_or_an_error(provider: Provider, fault: Fault) -> None:
-    """A clean end at every byte, or every third of a chatty server; a reset, which takes longer, at every eleventh."""
+    """A clean end at every fifth byte; a reset, which takes longer, at every 23rd (deep: each at every one)."""
     whole = await length_of_an_answer(provider)
-    step = {Fault.RESET: 11, Fault.CUT: 3 if provider.name == "compatible" else 1}[fault]
+    step = 1 if is_deep() else {Fault.RESET: 23, Fault.CUT: 5}[fault]
     stops = range(0, whole + 100, step)
     behaviour = [Outcome(fault=fault, cut_at=stop, text=json.dumps(TIP)) for stop in stops]
     async with provider.coached_by(behaviour) as (coach, simulator):

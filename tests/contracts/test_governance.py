@@ -216,7 +216,7 @@ def test_model_and_schema_apart(tmp_path: Path, change: Callable[[dict[str, Any]
     """The comparison itself, on a copy where a schema was changed in one place: it has to fail."""
     for name in ("contracts", "tests/contracts"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+    for name in ("tests/__init__.py", "tests/conftest.py", "tests/deep.py", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "conftest.py").write_text(FIRST_FINDING)
     path = tmp_path / "contracts/coaching_deterministic_v1.schema.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
@@ -18,6 +18,7 @@ from referencing import Registry, Resource
 from sg_coach.models import CoachingDeterministic, SessionRecord
 from sg_hybrid.manifest import Manifest
 from sg_hybrid.models import AiAddendum, Envelope
+from tests.deep import examples
 
 from . import strategies as documents
 from .from_schema import documents_of
@@ -45,11 +46,6 @@ WRITTEN = {"coaching_deterministic_v1", "coaching_ai_addendum_v1", "coaching_env
 """Contracts whose documents are written from the model, defaults and all."""
 
 each_contract = pytest.mark.parametrize("name", sorted(MODELS))
-generous = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -93,7 +89,7 @@ def test_schema_is_valid_2020_12(name: str) -> None:
 def test_documents_drawn_from_the_schema_are_accepted_by_the_model(name: str) -> None:
     accepted: list[bool] = []
 
-    @generous
+    @examples(40)
     @given(documents_of(SCHEMAS[f"{name}.schema.json"], SCHEMAS))
     def check(document: Any) -> None:
         accepted.append(schema_accepts(name, document))
@@ -105,7 +101,7 @@ def test_documents_drawn_from_the_schema_are_accepted_by_the_model(name: str) ->
 
 @each_contract
 def test_valid_documents_are_accepted_by_both_and_come_back(name: str) -> None:
-    @generous
+    @examples(40)
     @given(VALID[name])
     def check(document: Any) -> None:
         assert schema_accepts(name, document)
@@ -120,7 +116,7 @@ def test_valid_documents_are_accepted_by_both_and_come_back(name: str) -> None:
 def test_broken_documents_get_the_same_verdict(name: str) -> None:
     verdicts: set[bool] = set()
 
-    @settings(generous, max_examples=150)
+    @examples(100)
     @given(documents.broken(VALID[name]))
     def check(document: Any) -> None:
         verdict = schema_accepts(name, document)

@@ -17,8 +17,8 @@ from .injector.seccomp import why_not
 from .runner import MODES
 from .scenarios import SCENARIOS
 
-EVERY = 50
-TIMEOUT_S = 240  # about 30 on two free cores
+EVERY = 150
+TIMEOUT_S = 240  # about 20 on two free cores
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "faults can be injected here")

@@ -9,7 +9,7 @@ from tests.deep import examples
 from .narrow_places import NarrowPlaces
 from .world import MemoryWorld
 
-EVENINGS: Final = examples(60, steps=40)
+EVENINGS: Final = examples(45, steps=40)
 
 
 class EveningInMemory(NarrowPlaces):

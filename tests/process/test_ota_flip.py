@@ -19,6 +19,7 @@ from sg_coach import (
     verify_assignment_ota_zip,
 )
 from sg_coach.cli import exit_code
+from tests.deep import is_deep
 from tests.process.ota import build
 
 MASKS = (0x01, 0x20, 0x80, 0xFF)
@@ -42,11 +43,11 @@ def code_of(path: Path, trusted: Path | None = None) -> int:
 
 
 def flipped(path: Path) -> Iterator[int]:
-    """Flip each byte of a file in each way, and put it back at the end."""
+    """Flip each byte of a file in one of the ways (deep: in each), one after the other, and put it back at the end."""
     whole = path.read_bytes()
     try:
-        for mask in MASKS:
-            for position in range(len(whole)):
+        for position in range(len(whole)):
+            for mask in MASKS if is_deep() else (MASKS[position % len(MASKS)],):
                 changed = bytearray(whole)
                 changed[position] ^= mask
                 path.write_bytes(changed)

@@ -7,7 +7,7 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sg_coach import FindingCode, Focus, InvalidInput, SessionRecord, Severity, evaluate_session
@@ -16,6 +16,7 @@ from sg_coach.take.clave import strokes_ms
 from sg_coach.take.feel import off_beat
 from sg_coach.take.notes import quarter_beats, steady_pulse
 from sg_coach.take.statistics import median, p95
+from tests.deep import examples
 from tests.synthetic import CONTEXT, Made, made, random_notes
 
 
@@ -27,7 +28,7 @@ from tests.synthetic import CONTEXT, Made, made, random_notes
     spread=st.floats(8, 20),
     chords=st.booleans(),
 )
-@settings(max_examples=120, deadline=None)
+@examples(50)
 def test_latency_and_p95_of_a_take_of_a_clip_are_recovered(
     seed: int, bpm: float, meter: str, latency: float, spread: float, chords: bool
 ) -> None:
@@ -103,7 +104,7 @@ def grid_takes(draw: st.DrawFn) -> GridTake:
 
 
 @given(grid_takes(), st.integers(150, 900))
-@settings(max_examples=100, deadline=None)
+@examples(50)
 def test_against_the_grid_the_latency_of_a_take_is_that_of_its_beats(which: GridTake, strokes: int) -> None:
     """What the events on beats came late by is found, and the p95 is that of the errors around it; however short."""
     take = which.made(strokes)
@@ -115,7 +116,7 @@ def test_against_the_grid_the_latency_of_a_take_is_that_of_its_beats(which: Grid
 
 
 @given(grid_takes())
-@settings(max_examples=60, deadline=None)
+@examples(40)
 def test_against_the_grid_latency_and_p95_are_recovered_from_enough_events(which: GridTake) -> None:
     """The true latency within 2.5 ms, where that is possible at all.
 
@@ -162,7 +163,7 @@ def test_a_beat_that_drags_is_named() -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([8, 16, None]), st.floats(240, 340))
-@settings(max_examples=60, deadline=None)
+@examples(40)
 def test_random_notes_are_not_measurable_and_never_graded_a(seed: int, grid: int | None, bpm: float) -> None:
     pulse, notes = random_notes(seed, bpm)
     report = analyse_take(notes, pulse, replace(CONTEXT, grid=grid))  # type: ignore[arg-type]

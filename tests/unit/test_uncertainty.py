@@ -48,7 +48,7 @@ def test_it_is_the_spread_of_the_scores_of_the_same_playing(measured: float, se:
     chance = Random(7)
     scores = [
         evaluate_session(take(**CERTAIN, timing_p95_error_ms=max(chance.gauss(measured, se), 0))).score_0_100
-        for _ in range(4_000)
+        for _ in range(2_000)
     ]
     said = score_se(take(**CERTAIN, timing_p95_error_ms=measured, timing_p95_se_ms=se))
     assert said == pytest.approx(pstdev(scores), abs=0.4)
