@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
+TYPES  := $(VENV)/.types
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
 
 # The tests start hundreds of programs: each source is compiled once, not once a start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo serve test lint faults bench soak cbsp21 dist release release-dry-run lock docs clean
+.PHONY: help setup demo serve test lint style faults bench soak cbsp21 dist release release-dry-run lock docs clean
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -34,19 +35,23 @@ demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
 serve: $(STAMP)  ## the practice page, with worker and simulated AI behind it, until Ctrl-C
 	@$(BIN)/sg-hybrid demo --serve
 
-lint: $(STAMP)   ## ruff, strict types, layers, contracts, the CBSP21 gate, secrets, the workflows
+lint: style      ## ruff, layers, contracts, the CBSP21 gate, secrets, the workflows, strict types
+	$(BIN)/mypy --num-workers auto
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/ci/check_contracts_governance.py --files-only
 	$(BIN)/python scripts/ci/check_cbsp21_gate.py --worktree
 	$(BIN)/python scripts/ci/secret_scan.py
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-test: lint       ## everything; green (the page in a real browser, if there is one or root may install it)
+test: style      ## everything; green (the page in a real browser, if there is one or root may install it)
 	@sh scripts/browser.sh
-	$(BIN)/pytest -n auto --dist loadfile
+	@echo "$(BIN)/mypy & $(BIN)/pytest -n auto --dist loadfile"
+	@$(BIN)/mypy > $(TYPES) 2>&1 & types=$$!; $(BIN)/pytest -n auto --dist loadfile; tests=$$?; \
+	  wait $$types; types=$$?; cat $(TYPES); exit $$((types + tests))
 
 faults: $(STAMP) ## every crash, disk error and power cut at every system call: a table, exit 1 at a broken promise (FAULTS="--every 5" …)
 	$(BIN)/python -m tests.faults --json out/faults.json --write-docs $(FAULTS)

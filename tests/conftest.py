@@ -35,6 +35,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One for those that mostly wait, and one more than there are processors: others wait now and then."""
     return (os.cpu_count() or 1) + 2

@@ -12,18 +12,23 @@ from .injector.power import cuts
 from .injector.recorder import Log, Recorder, missed
 from .trial import TIMEOUT_S, Judge, Survey, Wrong, arranged, sandbox
 
+Recording = tuple[Log, Path]
+"""What a run changes, and where."""
 
-def power_cuts(survey: Survey, judge: Judge, mode: str, every: int = 1) -> Iterator[tuple[str, list[str]]]:
+
+def power_cuts(
+    survey: Survey, recording: Recording, judge: Judge, mode: str, every: int = 1
+) -> Iterator[tuple[str, list[str]]]:
     """Yield each state: the moment and what was lost, and what did not hold. `mode`: `power:` and the model."""
-    log, box = recorded(survey)
+    log, box = recording
     for number, cut in enumerate(cuts(log, mode.removeprefix("power:"))):
         if number % every == every // 2:
             with sandbox(tree.marked(cut.tree, box), cut.said) as stage:
                 yield f"after {cut.after}: {cut.lost}", judge.verdict(survey.before, stage, after_a_cut=True)
 
 
-def recorded(survey: Survey) -> tuple[Log, Path]:
-    """Return what a scenario's run changes, and where. Raises Wrong if the kernel saw more than the recorder."""
+def recorded(survey: Survey) -> Recording:
+    """Run a scenario once more. Raises Wrong if the kernel saw more than the recorder."""
     scenario = survey.before.scenario
     with arranged(scenario) as stage:
         result = stage.folder / "log"

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any, Final
 
 from . import trial
-from .again import crashes_in_recovery
-from .cuts import power_cuts
+from .again import Tried, crashes_in_recovery
+from .cuts import power_cuts, recorded
 from .injector.engine import SIGNALS, Fault, Point
 from .injector.syscalls import CLOSES, READ_SIDE, applies
 from .scenarios import SCENARIOS
@@ -81,19 +81,21 @@ def run(plan: Plan, told: Callable[[Row], None] = lambda _row: None) -> list[Row
     gc.freeze()  # so that collections in the many children copy nothing
     with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("fork")) as pool:
         for future in as_completed(_submit(pool, plan)):
-            row = future.result()
-            told(row)
-            rows.setdefault((row.scenario, row.mode), Row(row.scenario, row.mode)).add(row)
+            for row in future.result():
+                told(row)
+                rows.setdefault((row.scenario, row.mode), Row(row.scenario, row.mode)).add(row)
     return [rows[scenario, mode] for scenario in plan.scenarios for mode in plan.modes if (scenario, mode) in rows]
 
 
-def _submit(pool: ProcessPoolExecutor, plan: Plan) -> Iterator[Future[Row]]:
+def _submit(pool: ProcessPoolExecutor, plan: Plan) -> Iterator[Future[list[Row]]]:
     """The long parts first, so that none is left over at the end."""
     surveys = {name: pool.submit(_survey, name) for name in plan.scenarios}
-    whole = [(name, mode) for mode in (AGAIN, *POWER) if mode in plan.modes for name in plan.scenarios]
-    parts: list[Future[Row]] = []
-    for name, mode in whole:
-        parts.append(pool.submit(_whole, surveys[name].result(), mode, plan))
+    cutting = [mode for mode in plan.modes if mode in POWER]
+    parts: list[Future[list[Row]]] = []
+    if AGAIN in plan.modes:
+        parts += [pool.submit(_again, surveys[name].result(), plan) for name in plan.scenarios]
+    if cutting:
+        parts += [pool.submit(_cut, surveys[name].result(), cutting, plan) for name in plan.scenarios]
     striking = [mode for mode in plan.modes if mode in STRIKES or mode in LASTING]
     for name in plan.scenarios:
         survey = surveys[name].result()
@@ -138,7 +140,7 @@ def _survey(name: str) -> Survey:
     return trial.survey(SCENARIOS[name])
 
 
-def _strike(survey: Survey, mode: str, points: list[tuple[int, Point]]) -> Row:
+def _strike(survey: Survey, mode: str, points: list[tuple[int, Point]]) -> list[Row]:
     began, name = time.monotonic(), survey.before.scenario.name
     row = Row(name, mode)
     for number, point in points:
@@ -149,17 +151,21 @@ def _strike(survey: Survey, mode: str, points: list[tuple[int, Point]]) -> Row:
         if problems:
             row.violations.append(Violation(name, mode, number, str(point), problems))
     row.seconds = time.monotonic() - began
-    return row
+    return [row]
 
 
-def _whole(survey: Survey, mode: str, plan: Plan) -> Row:
+def _again(survey: Survey, plan: Plan) -> list[Row]:
+    return [_whole(survey, AGAIN, crashes_in_recovery(survey, _judge(), plan.every), plan)]
+
+
+def _cut(survey: Survey, modes: list[str], plan: Plan) -> list[Row]:
+    recording = recorded(survey)
+    return [_whole(survey, mode, power_cuts(survey, recording, _judge(), mode, plan.every), plan) for mode in modes]
+
+
+def _whole(survey: Survey, mode: str, tried: Tried, plan: Plan) -> Row:
     began, name = time.monotonic(), survey.before.scenario.name
     row = Row(name, mode)
-    tried = (
-        crashes_in_recovery(survey, _judge(), plan.every)
-        if mode == AGAIN
-        else power_cuts(survey, _judge(), mode, plan.every)
-    )
     for number, (where, problems) in enumerate(tried, 1):
         row.points += 1
         row.reached += 1

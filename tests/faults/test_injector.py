@@ -17,7 +17,7 @@ from sg_hybrid import bundle
 from sg_hybrid.models import AiAddendum, Coached, Origin
 
 from . import tree
-from .cuts import power_cuts
+from .cuts import power_cuts, recorded
 from .injector import engine
 from .injector.engine import Fault, Point
 from .injector.power import cuts
@@ -136,7 +136,7 @@ def test_a_kill_at_each_call(writer: Callable[[Path], None], tears: bool, tmp_pa
 def test_a_power_cut_after_a_writer_ended(
     writer: Callable[[Path], None], loses: bool, model: str, box: Path, tmp_path: Path
 ) -> None:
-    log = recorded(writer, box, tmp_path / "log")
+    log = recording_of(writer, box, tmp_path / "log")
     states = list(cuts(log, model))
     last = [state.tree for state in states if state.said]
     assert last
@@ -144,7 +144,7 @@ def test_a_power_cut_after_a_writer_ended(
     assert any(node is None or node.data != WHOLE for node in found) is loses
 
 
-def recorded(writer: Callable[[Path], None], box: Path, result: Path) -> Log:
+def recording_of(writer: Callable[[Path], None], box: Path, result: Path) -> Log:
     journal = box.parent / "journal"
 
     def record() -> None:
@@ -162,7 +162,7 @@ def recorded(writer: Callable[[Path], None], box: Path, result: Path) -> Log:
 
 
 def test_the_recorder_is_caught_if_it_misses_a_call(box: Path, tmp_path: Path) -> None:
-    log = recorded(durably, box, tmp_path / "log")
+    log = recording_of(durably, box, tmp_path / "log")
     assert missed(log, ["fsync", "fsync", "fsync", "renameat", "write"]) == {"fsync": 1}
 
 
@@ -278,5 +278,6 @@ def test_an_entry_written_twice_is_found() -> None:
 
 
 def test_names_that_are_not_fsynced_are_found() -> None:
-    cut = power_cuts(sabotaged("late", no_fsync_of_folders), Judge(), "power:posix")
+    survey_ = sabotaged("late", no_fsync_of_folders)
+    cut = power_cuts(survey_, recorded(survey_), Judge(), "power:posix")
     assert any(problem.startswith("I8") for _, problems in cut for problem in problems)
