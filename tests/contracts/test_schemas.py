@@ -89,7 +89,7 @@ def test_schema_is_valid_2020_12(name: str) -> None:
 def test_documents_drawn_from_the_schema_are_accepted_by_the_model(name: str) -> None:
     accepted: list[bool] = []
 
-    @examples(40)
+    @examples(30)
     @given(documents_of(SCHEMAS[f"{name}.schema.json"], SCHEMAS))
     def check(document: Any) -> None:
         accepted.append(schema_accepts(name, document))
@@ -101,7 +101,7 @@ def test_documents_drawn_from_the_schema_are_accepted_by_the_model(name: str) ->
 
 @each_contract
 def test_valid_documents_are_accepted_by_both_and_come_back(name: str) -> None:
-    @examples(40)
+    @examples(30)
     @given(VALID[name])
     def check(document: Any) -> None:
         assert schema_accepts(name, document)
@@ -116,7 +116,7 @@ def test_valid_documents_are_accepted_by_both_and_come_back(name: str) -> None:
 def test_broken_documents_get_the_same_verdict(name: str) -> None:
     verdicts: set[bool] = set()
 
-    @examples(100)
+    @examples(70)
     @given(documents.broken(VALID[name]))
     def check(document: Any) -> None:
         verdict = schema_accepts(name, document)
