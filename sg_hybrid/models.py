@@ -183,8 +183,6 @@ class AiReply:
     exercise_hint: str | None = None
     ai_groove_score: float | None = None
     confidence: float | None = None
-    usage: Usage | None = None
-    """What the call that brought it cost in tokens; None if the provider does not tell."""
 
     @property
     def says_something(self) -> bool:

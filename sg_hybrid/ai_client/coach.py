@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -123,7 +123,7 @@ class RemoteCoach:
             raise
         else:
             call.outcome, call.model_id, self._breaker = "ok", reply.model_id, succeeded(anyio.current_time())
-            return replace(reply, usage=call.notes.usage)
+            return reply
         finally:
             self._log("ai_call", **call.fields(anyio.current_time()))
 

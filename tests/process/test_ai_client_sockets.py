@@ -21,13 +21,11 @@ async def test_times_and_tokens_of_a_stream_are_logged_and_the_prompt_is_read_fr
     async with serve([Outcome(0.05, first_token_s=0.02), Outcome()]) as simulator:
         config = AiConfig(api_key="test", base_url=simulator.base_url)
         async with await create_coach(config, log=lambda event, **fields: log.append(fields)) as coach:
-            first, second = await coach.ask(REQUEST), await coach.ask(REQUEST)
+            await coach.ask(REQUEST)
+            await coach.ask(REQUEST)
     assert 20 <= log[0]["first_token_ms"] <= log[0]["tip_ms"] <= log[0]["total_ms"]
     assert log[0]["cache_creation_input_tokens"] > 512
     assert log[1]["cache_read_input_tokens"] == log[0]["cache_creation_input_tokens"]
-    assert first.usage is not None
-    assert second.usage is not None
-    assert second.usage.cache_read_tokens == first.usage.cache_write_tokens
 
 
 async def test_an_error_event_in_a_stream_is_worth_another_call() -> None:

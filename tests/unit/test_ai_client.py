@@ -295,7 +295,7 @@ async def test_a_tip_comes_once_although_the_first_attempt_failed() -> None:
 # What it cost
 
 
-async def test_tokens_are_told_with_the_reply_and_for_each_answer() -> None:
+async def test_tokens_are_told_of_each_answer_be_it_refused_or_not() -> None:
     spent: list[tuple[str, Usage]] = []
     service = Service([status(529), stream(*pieces(Outcome(fault=Fault.REFUSAL))), good()])
     coach = await create_coach(
@@ -306,11 +306,9 @@ async def test_tokens_are_told_with_the_reply_and_for_each_answer() -> None:
         spent=lambda model, usage: spent.append((model, usage)),
     )
     assert isinstance(await failure_of(coach), AiInvalid)
-    reply = await coach.ask(REQUEST)
-    assert reply.usage is not None
-    assert reply.usage.output_tokens > 10
+    await coach.ask(REQUEST)
     assert [model for model, _ in spent] == ["claude-haiku-4-5-20251001"] * 2  # a 529 costs nothing
-    assert spent[1][1] == reply.usage
+    assert all(usage.output_tokens > 10 for _, usage in spent)
 
 
 async def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
