@@ -72,7 +72,7 @@ async def watching(root: Path, watcher: WatcherName, rescan_interval_s: float = 
     async with intake.watch() as batches:
         receiver = Receiver(intake, batches, QUIET_S[watcher])
         if watcher == "portable":
-            await anyio.sleep(0.1)  # the library starts its watch after the first look
+            await anyio.sleep(0.3)  # the library starts its watch after the first look
         yield receiver
 
 

@@ -256,7 +256,7 @@ async def test_a_key_that_stops_working_in_mid_session_is_tried_no_more(provider
 
 async def test_a_retry_after_of_a_day_is_not_waited_for_and_not_believed(provider: Provider) -> None:
     async with provider.coached_by([error(429, "86400")], BreakerLimits()) as (coach, simulator):
-        with anyio.fail_after(2):
+        with anyio.fail_after(20):
             assert isinstance(await reply_or_error(coach), AiBusy)
         assert isinstance(await reply_or_error(coach), AiPaused)
     assert len(simulator.calls) == 1
@@ -321,9 +321,12 @@ async def test_cancelling_a_call_ends_it_and_leaves_the_others_alone(provider: P
         return Outcome(fault=Fault.HANG) if call.number == 0 else Outcome(0.1)
 
     async with provider.coached_by(behaviour) as (coach, simulator):
-        with anyio.move_on_after(0.05) as window:
-            await coach.ask(REQUEST)
-        assert window.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(coach.ask, REQUEST)
+            with anyio.fail_after(10):
+                while not simulator.calls:
+                    await anyio.sleep(0.005)
+            group.cancel_scope.cancel()
         replies: list[AiReply] = []
 
         async def ask() -> None:

@@ -329,7 +329,7 @@ async def test_an_end_that_the_disk_refused_is_made_up_for_by_the_sweeper(
         with pytest.raises(OSError, match="No space"):
             await spool.finish(claim)
 
-    with anyio.fail_after(1):
+    with anyio.fail_after(10):
         await spool.until_needed()
     await spool.refresh()
 
@@ -351,7 +351,7 @@ async def test_a_return_that_the_disk_refused_is_made_up_for_by_the_sweeper(
             await spool.give_back(claim)
     assert names(root, "claimed") == [ENTRY]
 
-    with anyio.fail_after(1):
+    with anyio.fail_after(10):
         await spool.until_needed()
     await spool.refresh()
 
