@@ -10,7 +10,7 @@ from . import tree
 from .injector import engine
 from .injector.power import cuts
 from .injector.recorder import Log, Recorder, missed
-from .trial import TIMEOUT_S, Judge, Survey, Wrong, arranged, sandbox
+from .trial import TIMEOUT_S, Judge, Survey, Wrong, arranged, sandbox, spread
 
 Recording = tuple[Log, Path]
 """What a run changes, and where."""
@@ -21,10 +21,9 @@ def power_cuts(
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield each state: the moment and what was lost, and what did not hold. `mode`: `power:` and the model."""
     log, box = recording
-    for number, cut in enumerate(cuts(log, mode.removeprefix("power:"))):
-        if number % every == every // 2:
-            with sandbox(tree.marked(cut.tree, box), cut.said) as stage:
-                yield f"after {cut.after}: {cut.lost}", judge.verdict(survey.before, stage, after_a_cut=True)
+    for cut in spread(list(cuts(log, mode.removeprefix("power:"))), every):
+        with sandbox(tree.marked(cut.tree, box), cut.said) as stage:
+            yield f"after {cut.after}: {cut.lost}", judge.verdict(survey.before, stage, after_a_cut=True)
 
 
 def recorded(survey: Survey) -> Recording:

@@ -117,10 +117,10 @@ def points_of(survey: Survey, mode: str) -> list[tuple[int, Point]]:
 
 
 def chosen(points: Sequence[Any], plan: Plan) -> list[Any]:
-    """Those of numbered points that a plan names; of a few every so many is the one in the middle."""
+    """Those of numbered points that a plan names."""
     if plan.point is not None:
         return [numbered for numbered in points if numbered[0] == plan.point]
-    return list(points[min(plan.every, len(points)) // 2 :: plan.every])
+    return list(trial.spread(points, plan.every))
 
 
 def _chunks(points: list[tuple[int, Point]], plan: Plan) -> Iterable[list[tuple[int, Point]]]:

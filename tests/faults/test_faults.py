@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -52,5 +53,6 @@ def test_no_invariant_is_broken(result: dict[str, Any], mode: str) -> None:
     assert [violation for row in rows for violation in row["violations"]] == []
 
 
-def test_each_scenario_is_tried(result: dict[str, Any]) -> None:
-    assert {row["scenario"] for row in result["rows"] if row["points"]} == set(SCENARIOS)
+def test_each_scenario_is_tried_in_each_mode(result: dict[str, Any]) -> None:
+    tried = {(row["scenario"], row["mode"]) for row in result["rows"] if row["points"]}
+    assert tried == set(itertools.product(SCENARIOS, MODES))

@@ -37,7 +37,10 @@ def take(root: Path) -> Tree:
 
 
 def settled(root: Path) -> Tree:
-    """The same of a tree that may be changing: what two looks in a row agree on."""
+    """The same of a tree that may be changing: what two looks in a row agree on.
+
+    It ends, as every thread of a watched process is held at its next call.
+    """
     last: Tree | None = None
     while True:
         try:

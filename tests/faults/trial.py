@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from . import instant, invariants, tree
 from .facts import Before, Said
@@ -18,6 +18,8 @@ from .injector.engine import Fault, Point, Run
 from .injector.syscalls import CLOSES, READ_SIDE, SYNCS, WRITING, applies
 from .scenarios import Scenario
 from .stage import ENDING, GRACE_S, STARTING, Stage, recover
+
+_T = TypeVar("_T")
 
 TIMEOUT_S: Final = 20.0
 END_S: Final = GRACE_S + 2.0
@@ -203,6 +205,11 @@ def _i18_failed_fsync_is_final(run: Run, fault: Fault) -> Iterator[str]:
             yield f"I18 {failed.point} failed, and was tried again on the same file"
 
 
+def spread(items: Sequence[_T], every: int) -> Sequence[_T]:
+    """Every `every`-th of some items; where there are fewer, the one in the middle."""
+    return items[min(every, len(items)) // 2 :: every]
+
+
 def crash_points(survey_: Survey) -> list[Point]:
     """Calls before which a kill leaves a state of its own: those that change something."""
     return [point for point in survey_.writes if changes(point)]
@@ -215,6 +222,3 @@ def changes(point: Point) -> bool:
 def keep(stage: Stage, where: Path) -> None:
     """Copy a sandbox for a person to look at."""
     shutil.copytree(stage.folder, where, dirs_exist_ok=True)
-
-
-Work = Callable[[], Any]

@@ -42,10 +42,10 @@ async def test_a_whole_evening_at_debug_level_tells_nobody(cli: Cli) -> None:
         ("cloud", [Outcome(fault=Fault.HTML), Outcome()]),
     ]
     for provider, outcomes in runs:
-        async with serve([*outcomes, Outcome()]) as simulator:
+        async with serve(outcomes) as simulator:
             env = {**PLANTED, "SG_LOG_LEVEL": "debug", "AI_COACH_PROVIDER": provider, "AI_COACH_PREPARE": "false"}
             env |= {"ANTHROPIC_BASE_URL": simulator.base_url, "AI_COACH_URL": simulator.base_url}
-            for number, _ in enumerate(outcomes):
+            for number in range(len(outcomes)):
                 bundle = cli.bundles / "2026-02-04" / f"clip_{provider}_{len(outcomes)}_{number}"
                 bundle.mkdir(parents=True)
                 (bundle / "session.json").write_text(session().model_dump_json())
