@@ -78,6 +78,11 @@ class SweepStats:
     failed: int = 0
     """Steps that the disk refused; they are done again with the next sweep."""
 
+    @property
+    def has_more_to_do(self) -> bool:
+        """Whether something waits, cannot be read yet, or could not be done."""
+        return bool(self.waiting or self.left or self.failed)
+
 
 class Sweeper:
     """Sweeps a spool for as long as the worker lives."""
@@ -94,7 +99,7 @@ class Sweeper:
         """Sweep until cancelled. A disk that refuses is logged and tried again; nothing else ends it."""
         while True:
             swept = await self.sweep_once()
-            if swept.waiting or await self._is_needed():
+            if swept.has_more_to_do or await self._is_needed():
                 await anyio.sleep(self._interval_s)
 
     async def _is_needed(self) -> bool:

@@ -146,7 +146,12 @@ class Evening(Machine):
         written = utc_text(self.clock.now() - timedelta(seconds=age))
         since = self.true_time() - age if age >= 0 else self.true_time() + NOTICED_WITHIN_S
         self.witness.told[number] = Told(
-            clip, session=None, queued_at=since, steps_before=len(self.witness.wall_steps), from_the_future=age < 0
+            clip,
+            session=None,
+            queued_at=since,
+            steps_before=len(self.witness.wall_steps),
+            from_the_future=age < 0,
+            put_in_at=self.true_time(),
         )
         self.witness.kept[number] += 1
         self.world.drop(clip, entry_bytes(queued(clip, written, coaching_tip=f"Tip {number}.")))

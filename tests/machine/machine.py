@@ -15,6 +15,7 @@ from typing import TypeVarTuple, Unpack
 import anyio
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from sg_hybrid.policy import is_credible
 from sg_hybrid.race import Limits
 from sg_hybrid.sweeper import Sweeper
 from sg_hybrid.worker import Parts, Worker
@@ -24,7 +25,17 @@ from tests.fakes import FakeClock
 from .life import Life
 from .loop import VirtualLoop
 from .provider import Provider
-from .witness import NOTICED_WITHIN_S, SWEEP_S, SWEPT_WITHIN_S, TTL_S, WatchedBundles, WatchedSpool, Witness, number_in
+from .witness import (
+    NOTICED_WITHIN_S,
+    SWEEP_S,
+    SWEPT_WITHIN_S,
+    TTL_S,
+    Told,
+    WatchedBundles,
+    WatchedSpool,
+    Witness,
+    number_in,
+)
 from .world import SETTLE_S, Folders, World, take_id
 
 Ts = TypeVarTuple("Ts")
@@ -242,10 +253,16 @@ class Machine(RuleBasedStateMachine):
         """An entry may be over its time only until the next sweep."""
         now, over = anyio.current_time(), set[int]()
         for number in filter(None, map(number_in, folders.pending)):
-            queued_at = self.witness.told[number].queued_at
-            assert queued_at is not None
-            if self.true_time() - max(queued_at, self.life.started) > TTL_S:
+            if self.true_time() - self._counts_since(self.witness.told[number]) > TTL_S:
                 over.add(number)
         self.overdue = {number: self.overdue.get(number, now) for number in over}
         immortal = [number for number, since in self.overdue.items() if now - since > SWEPT_WITHIN_S]
         assert not immortal, f"I11: replies {immortal} are over their time and wait on"
+
+    def _counts_since(self, told: Told) -> float:
+        """While the clock was never set, what others put in is of unknown age: it counts from when it was seen."""
+        assert told.queued_at is not None
+        since = max(told.queued_at, self.life.started)
+        if told.put_in_at is None or is_credible(self.clock.now()):
+            return since
+        return max(since, told.put_in_at + NOTICED_WITHIN_S)

@@ -51,6 +51,8 @@ class Told:
     """How many steps the wall clock had made when its time was written into it."""
     from_the_future: bool = False
     """Its text lies ahead of the clock: it counts as written when the worker sees it."""
+    put_in_at: float | None = None
+    """True time at which somebody put it in; None for a reply of the worker's own."""
 
 
 def number_in(text: str | bytes | None) -> int:

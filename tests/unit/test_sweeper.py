@@ -22,13 +22,14 @@ class ScriptedSpool:
     errors: dict[str, Exception] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     waiting: int = 0
+    left: int = 4
 
     async def until_needed(self) -> None:
         await anyio.sleep_forever()
 
     async def refresh(self) -> SweepStats:
         self._ask("refresh")
-        return SweepStats(found=3, gone=2, rejected=1, left=4)
+        return SweepStats(found=3, gone=2, rejected=1, left=self.left)
 
     async def expire_due(self) -> int:
         self._ask("expire")
@@ -82,10 +83,17 @@ async def test_it_sweeps_in_its_interval_whatever_the_disk_does_and_cleans_once_
 
 
 async def test_with_nothing_waiting_it_sweeps_once_a_minute() -> None:
-    spool = ScriptedSpool()
+    spool = ScriptedSpool(left=0)
     with anyio.move_on_after(299):
         await Sweeper(spool, FakeClock(), interval_s=5).run()
     assert spool.asked.count("expire") == 5
+
+
+@pytest.mark.parametrize("spool", [ScriptedSpool(left=1), ScriptedSpool({"expire": OSError(errno.EIO, "no")}, left=0)])
+async def test_what_could_not_be_done_is_tried_again_soon(spool: ScriptedSpool) -> None:
+    with anyio.move_on_after(59):
+        await Sweeper(spool, FakeClock(), interval_s=5).run()
+    assert spool.asked.count("expire") == 12
 
 
 async def test_a_reply_that_comes_while_it_rests_is_gone_soon_after_its_time() -> None:
