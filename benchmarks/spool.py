@@ -27,6 +27,9 @@ from ._children import write_bare
 from .table import Row, at_most, known
 
 PUTS: Final = 300
+EXPIRIES: Final = 3
+"""Times that 10,000 entries expire; the run with the middle ratio is shown."""
+
 SESSION: Final = "550e8400-e29b-41d4-a716-446655440000"
 
 
@@ -145,7 +148,8 @@ async def _claims(folder: Path, count: int) -> float:
 async def _expiry(folder: Path, count: int) -> tuple[float, float]:
     """Return seconds for expiring `count` entries, and for a plain unlink loop over the same files."""
     past = datetime.now(UTC) - timedelta(seconds=200)
-    root, twin = folder / "expiry", folder / "expiry_twin"
+    folder.mkdir()
+    root, twin = folder / "ours", folder / "plain"
     for place in (root, twin):
         place.mkdir(mode=0o700)
         _fill(place, count, lambda _number: SESSION, past)
@@ -167,7 +171,8 @@ async def _all(folder: Path) -> list[Row]:
     rows = await _puts(folder)
     few, many = await _claims(folder, 1_000), await _claims(folder, 100_000)
     rows.append(at_most("a session's entry among 100,000", many, "µs", "among 1,000", few, 2))
-    ours, plain = await _expiry(folder, 10_000)
+    runs = [await _expiry(folder / f"expiry_{number}", 10_000) for number in range(EXPIRIES)]
+    ours, plain = sorted(runs, key=lambda run: run[0] / run[1])[EXPIRIES // 2]
     rows.append(at_most("expire 10,000 entries", ours, "s", "unlink loop over the same files", plain, 1))
     return rows
 

@@ -8,7 +8,7 @@ Whatever the operation, replies that are to be put in go first.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,15 +28,13 @@ from .models import AiAddendum, Query, ReplyContext
 from .ports import Claim, Clock
 from .queue_entry import entry_bytes, entry_name
 from .queue_folders import make_queue
+from .spool_expiry import Expiry
 from .spool_index import Waiting
 from .spool_look import PendingLook, Refreshed
 from .spool_moves import NewEntry, Take, complete, place_all, put_back, take
 from .spool_recovery import Recovered, Settle, recover
-from .spool_removal import Discarded, discard, remove_applied
+from .spool_removal import remove_applied
 from .spool_state import SpoolOptions, SpoolState, SpoolStats
-
-EXPIRE_AT_ONCE: Final = 512
-"""Entries that one thread hop removes; moves of others come in between."""
 
 _DAY_S: Final = 86_400
 
@@ -78,6 +76,7 @@ class DiskSpool:
         """Replies that are to be placed, in order; whoever has the spool next places all of them first."""
         self._needed = anyio.Event()
         self._claimed: dict[str, DiskClaim] = {}
+        self._expiry = Expiry(state, self._held, self._claimed)
         self._to_finish: list[DiskClaim] = []
         self._to_give_back: list[DiskClaim] = []
 
@@ -269,46 +268,7 @@ class DiskSpool:
 
         An entry that cannot be removed stays and is tried again the next time; it is never applied.
         """
-        state, count, failed = self._state, 0, list[Waiting]()
-        try:
-            while state.index.has_expired(state.clock.boottime()) or state.can_judge_again():
-                discarded = await self._expire_some()
-                count += discarded.count
-                failed += discarded.failed
-        finally:
-            if failed:
-                await self._keep(failed)
-        if failed:
-            _log.error("replies_not_removed", count=len(failed), clip=failed[0].clip_id, remedy="it is tried again")
-        return count
-
-    async def _keep(self, entries: Sequence[Waiting]) -> None:
-        """Let entries wait again, whatever else ends. The index changes under the lock alone: threads read it there."""
-        with anyio.CancelScope(shield=True):
-            async with self._state.lock:
-                for entry in entries:
-                    self._state.index.add(entry)
-
-    async def _expire_some(self) -> Discarded:
-        """Discard one batch."""
-        state = self._state
-        async with self._held():
-            state.judge_again()
-            batch = state.index.take_expired(state.clock.boottime(), EXPIRE_AT_ONCE)
-            if not batch:
-                return Discarded()
-            state.expiring(batch)
-            is_last = not state.index.has_expired(state.clock.boottime())
-            try:
-                discarded = await state.hop(discard, state.root, batch, frozenset(self._claimed), is_last)
-            except BaseException:
-                for entry in batch:
-                    state.index.add(entry)
-                raise
-        if discarded.changed:
-            state.watch.distrust()
-        state.stats.expired += discarded.count
-        return discarded
+        return await self._expiry.expire_due()
 
     async def clean_applied(self, keep_days: float) -> int:
         """Remove audit copies that were applied more than `keep_days` ago; return how many. Raises OSError."""

@@ -97,12 +97,10 @@ class SpoolIndex:
 
     def remove(self, clip_id: str) -> Waiting | None:
         """Forget the entry of `clip_id`; return it if it was there."""
-        entry = self._by_clip.pop(clip_id, None)
+        entry = self._by_clip.get(clip_id)
         if entry is None:
             return None
-        self._unjudged.pop(clip_id, None)
-        self._unplaced.pop(clip_id, None)
-        self._take_down(entry)
+        self._forget(entry)
         if len(self._due) > 2 * len(self._by_clip) + _MOST_DEAD:
             self._due = [item for item in self._due if self._waits(item[2])]
             heapq.heapify(self._due)
@@ -128,15 +126,19 @@ class SpoolIndex:
         """Remove up to `limit` expired entries, oldest first, and return them."""
         taken: list[Waiting] = []
         while len(taken) < limit and self.has_expired(boottime):
-            entry = self._due[0][2]
-            self.remove(entry.clip_id)
+            _, _, entry = heapq.heappop(self._due)
+            self._forget(entry)
             taken.append(entry)
         return taken
 
     def _waits(self, entry: Waiting) -> bool:
         return self._by_clip.get(entry.clip_id) is entry
 
-    def _take_down(self, entry: Waiting) -> None:
+    def _forget(self, entry: Waiting) -> None:
+        """Let an entry wait no more; the heap may still hold it."""
+        del self._by_clip[entry.clip_id]
+        self._unjudged.pop(entry.clip_id, None)
+        self._unplaced.pop(entry.clip_id, None)
         if entry.context is None or not entry.age.known:
             return
         shelf = self._shelves[_key(entry.context)]

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from sg_coach.files import Folder
 
@@ -29,11 +30,22 @@ class Discarded:
     changed: list[Waiting] = field(default_factory=list)
     """Somebody put another file there; it was left alone."""
 
+    @classmethod
+    def sum(cls, parts: Iterable[Discarded]) -> Self:
+        """Put the results of several removals together."""
+        total = cls()
+        for part in parts:
+            total.count += part.count
+            total.failed += part.failed
+            total.changed += part.changed
+        return total
 
-def discard(root: Path, entries: Iterable[Waiting], keep_contexts: Collection[str], sync: bool) -> Discarded:
-    """Unlink entries with their contexts. With `sync` the removals are durable, these and those before them.
 
-    Contexts of `keep_contexts` (clip ids) stay: an earlier reply of the clip is in `claimed/`.
+def discard(root: Path, keep_contexts: Collection[str], entries: Iterable[Waiting]) -> Discarded:
+    """Unlink entries with their contexts. It is durable after `settle_removals`.
+
+    Contexts of `keep_contexts` (clip ids) stay: an earlier reply of the clip is in `claimed/`. Several may run beside
+    each other, of different entries.
     """
     discarded = Discarded()
     with QueueFolders(root) as queue:
@@ -48,10 +60,14 @@ def discard(root: Path, entries: Iterable[Waiting], keep_contexts: Collection[st
                 discarded.count += 1
             except OSError:
                 discarded.failed.append(entry)
-        if sync:
-            pending.sync()
-            context.sync()
     return discarded
+
+
+def settle_removals(root: Path) -> None:
+    """Make all removals until now durable."""
+    with QueueFolders(root) as queue:
+        queue[PENDING].sync()
+        queue[CONTEXT].sync()
 
 
 def _unlink_same(pending: Folder, entry: Waiting) -> bool:

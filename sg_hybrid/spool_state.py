@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple, Unpack
@@ -10,6 +10,7 @@ from typing import Final, TypeVar, TypeVarTuple, Unpack
 import anyio
 import structlog
 
+from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
 from . import policy
@@ -24,6 +25,7 @@ from .spool_scan import Lookup
 LOG_LINES_AT_ONCE: Final = 32
 """More entries that expire together are one log event with all their clip ids: lines cost more than removals."""
 
+_P = TypeVar("_P")
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _log = structlog.get_logger(__name__)
@@ -74,6 +76,26 @@ class SpoolState:
     @property
     def pending(self) -> Path:
         return self.root / PENDING
+
+    async def hop_beside(self, function: Callable[[_P], _T], parts: Iterable[_P]) -> list[_T]:
+        """Run a blocking move on each part of its work, in threads beside each other; return when all of them ended.
+
+        Raises OSError or CoachError as the first of them did that failed.
+        """
+        results, errors = list[_T](), list[OSError | CoachError]()
+
+        async def run(part: _P) -> None:
+            try:
+                results.append(await run_blocking(function, part))
+            except (OSError, CoachError) as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as group:
+            for part in parts:
+                group.start_soon(run, part)
+        if errors:
+            raise errors[0]
+        return results
 
     async def hop(self, function: Callable[[Unpack[_Ts]], _T], *args: *_Ts) -> _T:
         """Run one blocking move in the spool's own thread."""

@@ -18,7 +18,7 @@ from sg_hybrid.queue_folders import make_queue
 from sg_hybrid.spool_index import Waiting
 from sg_hybrid.spool_moves import Take, complete, place, put_back, take
 from sg_hybrid.spool_recovery import recover
-from sg_hybrid.spool_removal import discard
+from sg_hybrid.spool_removal import discard, settle_removals
 from tests.late_replies import context, names, queued
 from tests.process.power_cut import Crash, Recorder
 
@@ -62,7 +62,8 @@ class Queue:
         put_back(self.queue, "clip_a", lambda: None)
 
     def expire(self, reply: AiAddendum) -> None:
-        discard(self.queue, [self.waiting(reply)], keep_contexts=(), sync=True)
+        discard(self.queue, (), [self.waiting(reply)])
+        settle_removals(self.queue)
 
     def start(self) -> None:
         """What the next worker does first."""

@@ -193,11 +193,17 @@ async def test_an_expiry_is_one_log_event_with_the_clip_and_takes_the_context_al
     assert spool.snapshot().expired == 1
 
 
-async def test_a_backlog_expires_in_few_log_events_that_name_every_clip(root: Path, clock: FakeClock) -> None:
+def put_backlog(root: Path) -> set[str]:
+    """Put more expired entries in than one batch removes; return their clips."""
     clips = {f"clip_{number:04}" for number in range(1200)}
     for clip_id in clips:
         put_file(root, queued(clip_id, "2026-02-04T11:00:00Z"), context(clip_id))
     root.chmod(0o700)
+    return clips
+
+
+async def test_a_backlog_expires_in_few_log_events_that_name_every_clip(root: Path, clock: FakeClock) -> None:
+    clips = put_backlog(root)
     spool = await opened(root, clock)
 
     with capture_logs() as logs:
@@ -206,6 +212,33 @@ async def test_a_backlog_expires_in_few_log_events_that_name_every_clip(root: Pa
     assert len(logs) == 3
     assert {clip for event in logs for clip in event["clips"]} == clips
     assert names(root, "pending") == names(root, "context") == []
+
+
+async def test_of_a_backlog_nothing_is_forgotten_while_the_folder_cannot_be_trusted(
+    root: Path, clock: FakeClock
+) -> None:
+    put_backlog(root)
+    spool = await opened(root, clock)
+    (root / "pending").chmod(0o777)
+    with pytest.raises(UnsafePath, match="pending"):
+        await spool.expire_due()
+    assert spool.waiting == len(names(root, "pending")) == 1200
+
+    (root / "pending").chmod(0o700)
+    assert await spool.expire_due() == 1200
+
+
+async def test_of_a_backlog_only_what_the_disk_refuses_to_remove_waits_on(
+    root: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_backlog(root)
+    spool = await opened(root, clock)
+    with monkeypatch.context() as patch:
+        failing(patch, "unlink", errno.EROFS, about="clip_0700_ai_addendum.json")
+        assert await spool.expire_due() == 1199
+
+    assert names(root, "pending") == ["clip_0700_ai_addendum.json"]
+    assert await spool.expire_due() == 1
 
 
 async def test_a_time_in_the_future_is_logged(root: Path, spool: DiskSpool) -> None:
