@@ -18,6 +18,7 @@ from .table import Row
 
 TAKES: Final = 1000
 SESSIONS: Final = 40
+ROUNDS: Final = 5
 OURS: Final = ("clip.coach.json", "manifest.json")
 
 
@@ -50,16 +51,20 @@ def _bare(base: Path, day: Path) -> float:
     return time.perf_counter() - begin
 
 
-def run() -> list[Row]:
-    """The rate, as a share of the bare rate."""
+def _round() -> tuple[float, float]:
+    """Return seconds for our way and for the bare one. In turn: a shared disk is another one a second later."""
     base = Path(tempfile.mkdtemp(prefix="bench-burst-", dir=".")).absolute()
     try:
         ours, day = _coached(base)
-        bare = _bare(base, day)
+        return ours, _bare(base, day)
     finally:
         shutil.rmtree(base, ignore_errors=True)
-    share = bare / ours
-    rate, peer = TAKES / ours, TAKES / bare
+
+
+def run() -> list[Row]:
+    """The rate, as a share of the bare rate, in the round with the middle share."""
+    ours, bare = sorted((_round() for _ in range(ROUNDS)), key=lambda seconds: seconds[1] / seconds[0])[ROUNDS // 2]
+    share, rate, peer = bare / ours, TAKES / ours, TAKES / bare
     return [
         Row("1,000 takes at once, AI off", rate, "takes/s", "bare durable writes", peer, share, "≥ 0.6 ×", share >= 0.6)
     ]
