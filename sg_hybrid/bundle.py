@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,14 +22,14 @@ from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
 from sg_coach.files import Folder, Unsettled
 from sg_coach.jsontext import parse_json_object, to_json_bytes
-from sg_coach.models import CoachingDeterministic, SessionRecord, session_from
+from sg_coach.models import SessionRecord, session_from
 from sg_coach.progression import coaching_bytes
 from sg_coach.timestamps import utc_text
 from sg_coach.untrusted import shown
 
 from .errors import BundleRefused, StaleTake
 from .fs import run_blocking
-from .manifest import AI_COACH, artifact, coach_entry, lists, manifest_with, manifest_without_ours, parse_clip_identity
+from .manifest import artifact, coach_entry, manifest_with, parse_clip_identity
 from .models import (
     AI_FILE,
     COACH_FILE,
@@ -48,7 +47,8 @@ from .models import (
 )
 from .ports import Clock
 from .post import Leave
-from .settled import MAX_DOCUMENT_BYTES, Admitted, document_or_none, is_listed, unsettled_by_session
+from .settled import MAX_DOCUMENT_BYTES, Admitted, document_or_none, unsettled_by_session
+from .standing import as_it_stands
 from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refuse_outdated
 
 MAX_MESSAGE: Final = 2000
@@ -144,7 +144,7 @@ class DiskBundles:
             try:
                 take = read_take(folder, manifest)
                 refuse_outdated(folder, take.session)
-                coached = _as_it_stands(folder, manifest or {}, decide(take))
+                coached = as_it_stands(folder, manifest or {}, decide(take))
                 if coached.new:
                     file = folder.write_visible(COACH_FILE, coaching_bytes(coached.coaching))
                     self._settle(folder, coached, file, visible)
@@ -282,59 +282,6 @@ def _manifest(folder: Folder) -> dict[str, Any]:
         return {} if raw is None else parse_json_object(raw)
     except InvalidInput as error:
         raise error.in_file(MANIFEST_FILE) from error
-
-
-def _standing_coaching(folder: Folder) -> tuple[bytes, CoachingDeterministic] | None:
-    """Return the coach file that stands there, if it is whole and valid."""
-    try:
-        raw = folder.read_if_there(COACH_FILE, MAX_DOCUMENT_BYTES)
-        return None if raw is None else (raw, CoachingDeterministic.model_validate(parse_json_object(raw)))
-    except (InvalidInput, UnsafePath, ValueError):
-        return None
-
-
-def _as_it_stands(folder: Folder, manifest: dict[str, Any], coached: Coached) -> Coached:
-    """Compare with what the bundle holds already, and prepare the folder for what is new."""
-    standing, entry = _standing_coaching(folder), coach_entry(manifest)
-    if standing is not None and entry is not None and is_listed(entry, coached.take.take_id, standing[0]):
-        _mend_manifest(folder, manifest, coached)
-        return replace(coached, coaching=standing[1], new=False)
-    if standing is not None and entry is None and _same_but_time(standing[1], coached.coaching):
-        return replace(coached, coaching=standing[1])  # a crash came before its manifest: keep it to the byte
-    if entry is not None or folder.exists(AI_FILE) or folder.exists(QUEUED_FILE):
-        _clear_previous(folder, manifest)
-    return coached
-
-
-def _same_but_time(one: CoachingDeterministic, other: CoachingDeterministic) -> bool:
-    return one == other.model_copy(update={"created_at_utc": one.created_at_utc})
-
-
-def _clear_previous(folder: Folder, manifest: dict[str, Any]) -> None:
-    """A new take begins: the manifest lets go of the old coaching, then the old AI files go, each step durable."""
-    if manifest:
-        folder.write(MANIFEST_FILE, to_json_bytes(manifest_without_ours(manifest)))
-    removed = [folder.unlink(name) for name in (AI_FILE, QUEUED_FILE)]
-    if any(removed):
-        folder.sync()
-
-
-def _mend_manifest(folder: Folder, manifest: dict[str, Any], coached: Coached) -> None:
-    """List an in-time reply that a crash left between file and manifest. Whether it was prepared nobody knows then."""
-    if lists(manifest, AI_COACH):
-        return
-    try:
-        raw = folder.read_if_there(AI_FILE, MAX_DOCUMENT_BYTES)
-        if raw is None:
-            return
-        addendum = AiAddendum.model_validate(parse_json_object(raw))
-    except (InvalidInput, UnsafePath, ValueError):
-        return
-    if addendum.clip_id == coached.take.clip_id and not addendum.queued:
-        entry = artifact("ai_coach", "ai_coach", AI_FILE, raw)
-        clip_id, created = coached.take.clip_id, coached.coaching.created_at_utc
-        mended = manifest_with(manifest, entry=entry, clip_id=clip_id, created_at_utc=created)
-        folder.write(MANIFEST_FILE, to_json_bytes(mended))
 
 
 def _take_back(folder: Folder, manifest: dict[str, Any], name: str) -> bool:
