@@ -29,7 +29,7 @@ from sg_coach.untrusted import shown
 
 from .errors import BundleRefused, StaleTake
 from .fs import run_blocking
-from .manifest import artifact, coach_entry, manifest_with, parse_clip_identity
+from .manifest import artifact, coach_entry, entries, manifest_with, parse_clip_identity
 from .models import (
     AI_FILE,
     COACH_FILE,
@@ -234,7 +234,7 @@ def settle_queued(bundle: Path, digest: str) -> bool:
         if raw is None or sha256_bytes(raw) != digest:
             return False
         manifest, entry = _manifest(folder), artifact("ai_coach_queued", "ai_coach", QUEUED_FILE, raw)
-        if entry not in manifest.get("artifacts", ()):
+        if entry not in entries(manifest):
             folder.write(MANIFEST_FILE, to_json_bytes(manifest_with(manifest, entry=entry)))
         return True
 
@@ -291,9 +291,7 @@ def _take_back(folder: Folder, manifest: dict[str, Any], name: str) -> bool:
     listed at the next start, and must not be put anywhere else.
     """
     with contextlib.suppress(OSError, CoachError):
-        if any(
-            entry.get("path") == name for entry in _manifest(folder).get("artifacts", ()) if isinstance(entry, dict)
-        ):
+        if any(entry.get("path") == name for entry in entries(_manifest(folder))):
             folder.write(MANIFEST_FILE, to_json_bytes(manifest))
         folder.unlink(name)
         folder.sync()

@@ -1,7 +1,7 @@
 """`manifest.json` as a value: who the bundle is, which files it holds, what changes when a coaching file comes. Pure.
 
-The worker owns four keys (`artifacts`, `coaching_source`, `bundle_version`, and, where they are missing, `clip_id` and
-`created_at_utc`) and three entries of `artifacts`; everything else goes through untouched, whatever it is.
+The worker sets `coaching_source` and `bundle_version`, fills in `clip_id` and `created_at_utc` where they are missing,
+and owns three entries of `artifacts`; everything else goes through untouched, whatever it is.
 """
 
 from __future__ import annotations
@@ -123,14 +123,20 @@ def artifact(artifact_id: str, kind: str, path: str, data: bytes, **extra: objec
     return entry | extra
 
 
+def entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of `artifacts` that are objects. Anything may stand in `manifest`."""
+    found = manifest.get("artifacts")
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
 def coach_entry(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the entry of `clip.coach.json`, or None. Anything may stand in `manifest`."""
-    return next((entry for entry in _entries(manifest) if _whose(entry) == COACH), None)
+    return next((entry for entry in entries(manifest) if _whose(entry) == COACH), None)
 
 
 def lists(manifest: Mapping[str, Any], artifact_id: str) -> bool:
     """Whether one of our files is listed by its id. Anything may stand in `manifest`."""
-    return any(entry.get("artifact_id") == artifact_id for entry in _entries(manifest))
+    return any(entry.get("artifact_id") == artifact_id for entry in entries(manifest))
 
 
 def manifest_with(
@@ -196,11 +202,6 @@ def _safe_id(value: object, source: str) -> str:
     )
 
 
-def _entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = manifest.get("artifacts")
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-
-
 def _whose(entry: object) -> str | None:
     """Which of our files an entry names, by its id or by its path (an older writer used other ids), or None."""
     if not isinstance(entry, dict):
@@ -225,7 +226,7 @@ def _names(entry: object, whose: str) -> bool:
 
 
 def _with_source(manifest: dict[str, Any]) -> dict[str, Any]:
-    source = _source(entry.get("kind") for entry in _entries(manifest))
+    source = _source(entry.get("kind") for entry in entries(manifest))
     return {**manifest, "bundle_version": BUNDLE_VERSION, "coaching_source": source}
 
 

@@ -1,8 +1,9 @@
-"""A file of our own queue that cannot be opened just while a claim is decided. Each was found by `tests/faults`."""
+"""Files that cannot be used just while a claim is decided: of our own queue, closed; a manifest that others wrote."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,31 @@ async def test_a_claim_waits_for_the_start_that_may_look_at_its_own_files(
     assert recover(queue, settle_queued).finished == 1
     assert found_in(queue) == ["applied/clip_x_ai_addendum.json"]
     assert listed(bundle) == ["clip.coach.json", "clip.ai_coach.queued.json"]
+
+
+@pytest.mark.parametrize("artifacts", [5, {"a": 1}, "clip.coach.json"])
+async def test_a_manifest_that_nobody_can_add_to_keeps_its_claim_and_stops_no_start(
+    bundle: Path, tmp_path: Path, artifacts: object
+) -> None:
+    queue, manifest = tmp_path / "queue", bundle / "manifest.json"
+    await coach(bundle)
+    shown_in(bundle, queue, applied=False)
+    good = manifest.read_text()
+    manifest.write_text(json.dumps({"artifacts": artifacts}))
+    assert recover(queue, settle_queued).left == 1
+
+    manifest.write_text(good)
+    assert recover(queue, settle_queued).finished == 1
+
+
+async def test_a_manifest_whose_artifacts_are_null_gets_the_reply_that_its_bundle_holds(
+    bundle: Path, tmp_path: Path
+) -> None:
+    queue = tmp_path / "queue"
+    shown_in(bundle, queue, applied=False)
+    (bundle / "manifest.json").write_text('{"artifacts": null}')
+    assert recover(queue, settle_queued).finished == 1
+    assert listed(bundle) == ["clip.ai_coach.queued.json"]
 
 
 async def test_a_context_that_is_closed_for_good_is_for_a_person(
