@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import anyio
 
 from .errors import AiError
 from .models import AiAddendum, Origin
+
+PREPARED_AT_S: Final = 0.45
+"""When a prepared tip is taken if no live one is there, in seconds from `t0`."""
+
+PREPARED_BEFORE_S: Final = 0.05
+"""A prepared tip is taken at least so long before the reply deadline, in seconds: the rest is for writing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +22,13 @@ class Limits:
     """The limits of a cycle, in seconds from `t0`, and how many calls may be open at once."""
 
     reply_deadline_s: float = 0.5
-    prepared_at_s: float = 0.45
-    """When a prepared tip is taken if no live one is there."""
     give_up_after_s: float = 30.0
     max_open_calls: int = 64
+
+    @property
+    def prepared_at_s(self) -> float:
+        """When a prepared tip is taken if no live one is there."""
+        return min(PREPARED_AT_S, max(self.reply_deadline_s - PREPARED_BEFORE_S, 0.0))
 
 
 class Race:

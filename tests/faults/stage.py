@@ -22,11 +22,10 @@ import structlog
 from sg_coach.contract import COMP_FILE, TAKE_FILE
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
-from sg_hybrid import compose, cycle, inotify_watch  # noqa: F401 - the same
+from sg_hybrid import cycle, inotify_watch  # noqa: F401 - the same
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import AiUnreachable
 from sg_hybrid.models import TAGS_FILE, AiReply, CoachRequest
-from sg_hybrid.race import Limits
 from sg_hybrid.settings import Settings
 from tests.conftest import FIXTURES
 from tests.fake_edges import SESSION_ID, session
@@ -176,7 +175,6 @@ class Stage:
         os.umask(0)
         errors = os.open(self.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(errors, 2)
-        compose._limits = _limits
         cycle.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc, assignment]
         descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         structlog.configure(processors=[_journal_to(descriptor)], cache_logger_on_first_use=False)
@@ -289,9 +287,3 @@ def _journal_to(descriptor: int) -> Callable[..., Any]:
         raise structlog.DropEvent
 
     return journal
-
-
-def _limits(settings: Settings) -> Limits:
-    """As in production, but nobody waits for a prepared tip after the deadline."""
-    deadline_s = settings.reply_deadline_ms / 1000
-    return Limits(deadline_s, min(Limits().prepared_at_s, deadline_s), settings.give_up_after_s)

@@ -385,6 +385,27 @@ async def test_a_prepared_tip_stands_in_for_a_live_one_that_is_late() -> None:
     assert table.sources == ["prepared"]
 
 
+@pytest.mark.parametrize(("deadline_s", "taken_after_s"), [(0.3, 0.25), (0.04, 0.0), (2.0, 0.45)])
+async def test_a_prepared_tip_is_taken_before_any_deadline(deadline_s: float, taken_after_s: float) -> None:
+    table = Table(coach=ScriptedCoach(default=(9.0, reply())), tips=FakeTips(left=1), limits=Limits(deadline_s))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        report = await runner.run(clip)
+        assert anyio.current_time() - begin == pytest.approx(taken_after_s)
+    assert (report.ai_status, report.ai_origin) == ("success", "prepared")
+
+
+@pytest.mark.parametrize("deadline_s", [0.04, 0.3, 2.0])
+async def test_without_a_prepared_tip_a_live_one_has_until_the_deadline(deadline_s: float) -> None:
+    table = Table(coach=ScriptedCoach(default=(9.0, reply())), limits=Limits(deadline_s))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        await runner.run(clip)
+        assert anyio.current_time() - begin == pytest.approx(deadline_s)
+
+
 async def test_a_live_reply_in_time_wins_over_a_prepared_one() -> None:
     table = Table(coach=ScriptedCoach(default=(0.4, reply())), tips=FakeTips(left=1))
     clip = table.bundles.add("clip_a")
