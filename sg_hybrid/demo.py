@@ -27,7 +27,7 @@ from .errors import HybridError
 from .models import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAGS_FILE
 from .prepared import TipClass
 from .simulator import Outcome, serve
-from .switch import set_mode
+from .switch import read_mode, set_mode
 
 TTL_S: Final = 8.0
 LATE_WINDOW_S: Final = 10.0
@@ -58,8 +58,17 @@ class Stage:
 async def run_demo(say: Say, *, bundle_root: Path | None = None, queue_dir: Path | None = None) -> bool:
     """Play the demo; return whether everything that it promised was seen. The folders' defaults: `demo_place`."""
     stage = Stage(demo_bundles(bundle_root), demo_queue(queue_dir), say)
+    mode = read_mode(stage.queue)
     _clear(stage.queue)
     stage.bundles.mkdir(parents=True, exist_ok=True)
+    _switch(stage, on=True)
+    try:
+        return await _show(stage)
+    finally:
+        set_mode(stage.queue, mode, SystemClock().now())
+
+
+async def _show(stage: Stage) -> bool:
     _introduce(stage)
     outcomes = {scene.clip_id: scene.outcome for scene in SCENES}
     current = [SCENES[0].clip_id]
@@ -259,12 +268,11 @@ def _conclude(stage: Stage, complete: bool) -> None:
 
 
 def _clear(queue: Path) -> None:
-    """An earlier demo's replies go; nothing else is touched."""
+    """An earlier demo's replies go, and prepared tips that would hide the preparing; nothing else is touched."""
     for folder in ("pending", "applied", "claimed", "context", "prepared"):
         for pattern in (*(f"{scene.clip_id}*.json" for scene in SCENES), "jazz-waltz__*.json", "any__*.json"):
             for path in (queue / folder).glob(pattern):
                 path.unlink()
-    (queue / "control.json").unlink(missing_ok=True)
 
 
 def _now() -> float:
