@@ -7,6 +7,7 @@ import platform
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -186,7 +187,9 @@ class HybridWorker:
         options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
         spool = await DiskSpool.open(root, clock, options)
         with post, QueueLock.acquire(root, _holder(settings, clock)):
-            await spool.recover(settle_queued)
+            recovered = asdict(await spool.recover(settle_queued))
+            if any(recovered.values()):
+                _log.info("queue_recovered", **recovered)
             await spool.refresh()
             await ledger.load()
             metered = MeteredCoach(self._coach, ledger)
@@ -228,6 +231,7 @@ class HybridWorker:
                 with anyio.CancelScope(shield=True):
                     await latencies.flush()
                 await self._coach.aclose()
+                _log.info("stopped", **asdict(spool.snapshot()))
 
     async def _start(self, worker: Worker, coach: OnDemandCoach, gate: Switch) -> None:
         if self._handle_signals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Protocol, TypeVar
 
 import anyio
@@ -116,7 +116,7 @@ class Sweeper:
         looked = await self._attempt("refresh", self._spool.refresh, nothing)
         expired = await self._attempt("expire", self._spool.expire_due, 0)
         cleaned = await self._attempt("clean", self._clean_if_due, 0)
-        return SweepStats(
+        swept = SweepStats(
             found=looked.found,
             gone=looked.gone,
             rejected=looked.rejected,
@@ -126,6 +126,9 @@ class Sweeper:
             waiting=self._spool.waiting,
             failed=self._failed,
         )
+        if swept != SweepStats(waiting=swept.waiting):
+            _log.debug("swept", **asdict(swept))
+        return swept
 
     async def _attempt(self, step: str, action: Callable[[], Awaitable[_T]], otherwise: _T) -> _T:
         try:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 import anyio
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from sg_hybrid.bundle_reader import read_bundle
 from sg_hybrid.compose import HybridWorker
@@ -20,6 +21,7 @@ from sg_hybrid.errors import QueueHeld
 from sg_hybrid.settings import Settings
 from sg_hybrid.simulator import Call, Fault, Outcome, error, serve
 from tests.fake_edges import session
+from tests.late_replies import put_file, queued
 
 DAY = "2026-02-04"
 NAMESPACE = UUID("550e8400-e29b-41d4-a716-446655440000")
@@ -247,6 +249,22 @@ async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> 
             assert await worker.drain() == 1
             assert source_of(bundle) == "deterministic"
             assert list(place.pending()) == ["clip_a_ai_addendum.json"]
+
+
+async def test_the_log_tells_what_a_start_found_and_how_the_queue_was_left(place: Place) -> None:
+    put_file(place.queue, queued("clip_a", "2026-02-04T11:00:00Z"), folder="claimed")
+    put_file(place.queue, queued("clip_b", "2026-02-04T11:00:00Z"))
+    place.queue.chmod(0o700)
+    with capture_logs() as logs:
+        async with place.worker(ai_enabled=False, watch=False) as worker:
+            await worker.drain()
+    told = {event["event"]: event for event in logs}
+    assert told["queue_recovered"]["rejected"] == 1
+    assert {key: told["stopped"][key] for key in ("waiting", "expired", "rejected")} == {
+        "waiting": 0,
+        "expired": 1,
+        "rejected": 1,
+    }
 
 
 async def test_tips_prepared_while_the_player_plays_are_in_time(place: Place) -> None:

@@ -64,7 +64,7 @@ async def test_a_step_that_fails_is_logged_and_keeps_no_other_from_being_done(st
 
     assert stats.failed == 1
     assert spool.asked == ["refresh", "expire", "clean 30"]
-    assert [event["event"] for event in logs] == ["sweep_failed"]
+    assert [event["event"] for event in logs] == ["sweep_failed", "swept"]
     assert logs[0]["error"] == str(error)
 
 
