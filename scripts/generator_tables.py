@@ -1,6 +1,6 @@
 """The tables of docs/generator.md: the styles, and how the chord symbols of four corpora are read.
 
-python scripts/generator_tables.py FOLDER    (the folder with symbols.jsonl, of the shared data)
+python scripts/generator_tables.py FOLDER    (the folder that holds symbols.jsonl)
 
 A reading is right if the data give notes and it has them (all required, none that is not allowed, the bass), or if it
 is in Harte's notation and mir_eval, the field's own reader of it, gives the same notes. What neither of the two knows

@@ -1,4 +1,4 @@
-"""When something is built. The one place in this package that reads the clock and an environment variable.
+"""When something is built. The one place in this package that asks the wall clock.
 
 `SOURCE_DATE_EPOCH` (seconds since 1970, UTC) is the convention of reproducible-builds.org: whoever sets it gets the
 same bytes from the same input.

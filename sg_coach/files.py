@@ -1,4 +1,4 @@
-"""All blocking disk code of the product: reads that cannot be lured, writes that survive a crash.
+"""What the product's disk code stands on: reads that cannot be lured, writes that survive a crash.
 
 A `Folder` is an open directory. Everything happens relative to its descriptor (openat, renameat), so a path that
 somebody swaps for a symlink in between leads nowhere else. The order of system calls is the contract of this module:
@@ -185,11 +185,6 @@ class Folder:
         else:
             os.close(file.fd)
             self.sync()
-
-    def is_still(self, file: Unsettled) -> bool:
-        """Whether the name still leads to that very file (nobody replaced it in between)."""
-        ours, there = os.fstat(file.fd), self.status(file.name)
-        return there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def create(self, name: str, data: bytes, *, mode: int) -> int:
         """Write a new file directly under `name`; return its descriptor for the caller to fsync and close.

@@ -68,7 +68,7 @@ def book_path(environ: Mapping[str, str]) -> Path:
 
 
 def users_book() -> Path:
-    """Return `book_path` of this process. The one reader of these variables."""
+    """Return `book_path` of this process."""
     return book_path(os.environ)  # noqa: TID251 - where a user's data lies is what these variables are for
 
 

@@ -27,7 +27,7 @@ Arrange = Callable[[ClipRequest], Arrangement]
 class Engine:
     """A module by its name; safe from several threads.
 
-    A module may say its own `ENGINE_VERSION`; the built-in one's is the program's.
+    A module says its own `ENGINE_VERSION`; for one that says none, or is not loaded yet, the program's stands in.
     """
 
     def __init__(self, module: str) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP API as a FastAPI application: each call one thread hop into the service, each error an answer.
+"""The HTTP API as a FastAPI application: each step that blocks one thread hop, each error an answer.
 
 No call decides anything here. Blocking work runs in lanes of threads, so that a slow disk or a long clip does not hold
 up the others.

@@ -1,4 +1,4 @@
-"""The machine's clocks (implements ports.Clock). Made in `compose` and in the command line, and nowhere else."""
+"""The machine's clocks (implements ports.Clock). Made in `compose`, in the command line and in the demo."""
 
 from __future__ import annotations
 

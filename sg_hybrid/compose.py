@@ -1,4 +1,4 @@
-"""Puts a worker together from its real edges. The clocks enter here, and nowhere else."""
+"""Puts a worker together from its real edges. The worker's clock enters here."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class DiskIntake:
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Path]]]:
-        """Batches of bundles that hold a `session.json`: first those of the newest days, then as things happen.
+        """Batches of bundles that hold a take (`session.json` or `take.mid`): the newest days', then as things happen.
 
         Entered as soon as the newest days are watched. The iterator never ends; a bundle comes again when its take
         changes.
@@ -122,7 +122,7 @@ class DiskIntake:
     # What the watcher tells (implements `watching.Sink`)
 
     def takes(self, bundles: Iterable[str]) -> None:
-        """Hand over bundles whose `session.json` was just written."""
+        """Hand over bundles whose take was just written."""
         takes = [take for bundle in bundles if (take := self._walk.take(bundle))]
         for take in takes:
             self._known.note(take)

@@ -89,7 +89,7 @@ def may_call(day: Day, limits: DailyLimits, purpose: Purpose) -> bool:
 
 
 class Ledger:
-    """The days of one queue. Make it with `open`, while the queue's lock is held."""
+    """The days of one queue. Call `load` first, while the queue's lock is held."""
 
     def __init__(self, root: Path, clock: Clock, limits: DailyLimits) -> None:
         self._root = root

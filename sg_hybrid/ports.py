@@ -136,7 +136,7 @@ class Intake(Protocol):
     """Where new takes come from."""
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Path]]]:
-        """Batches of bundle folders that hold a `session.json` to look at, in playing order.
+        """Batches of bundle folders that hold a take (`session.json` or `take.mid`) to look at, in playing order.
 
         Batches of a start-up scan come first; a folder may come again although nothing in it is new.
         """

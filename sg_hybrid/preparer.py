@@ -1,4 +1,4 @@
-"""Asks for tips while the player plays: for each clip that appears, one for each class that has none yet.
+"""Asks for tips while the player plays: for each clip that appears, one for each class that has few texts left.
 
 Up to three calls at a time; texts that were used are replaced. A call that fails is repeated a few times; after that
 the next clip asks again. One that takes long makes room for the next and goes on: its tip was paid for. With the AI

@@ -1,4 +1,4 @@
-"""Every setting of the worker, and the only reader of the environment and of the config file.
+"""Every setting of the worker, and the only reader of them in the environment and in the config file.
 
 A value is taken from the first that has it: command-line flag, environment, config file, default. An empty variable
 counts as unset. The config file is TOML with the field names as keys; it is the one that `SG_HYBRID_CONFIG` names, else

@@ -2,7 +2,7 @@
 
 Every state is a folder; memory holds only an index of `pending/`, rebuilt from what `ls` shows. One operation at a time
 (a lock), so the index and the folders change together; one thread hop a move (`spool_moves`), never ended half-way.
-Whatever the operation, replies that are to be put in go first.
+Replies that are to be put in go before claims, before the ends of claims and before each batch that expires.
 """
 
 from __future__ import annotations

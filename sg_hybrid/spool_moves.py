@@ -10,8 +10,9 @@ not fsynced yet):
     complete  the rename ends it; a context that stays behind is an orphan.
     (An end by expiry is in spool_removal.)
 
-One worker owns the queue (queue_lock) and makes one move at a time. Only people and the command line move beside it:
-they may take an entry out of `pending/` or bring another one, so every rename and unlink may find it gone.
+One worker owns the queue (queue_lock) and makes one move at a time (expiry removes in two threads). Only people and the
+command line move beside it: they may take an entry out of `pending/` or bring another one, so every rename and unlink
+may find it gone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the parts of the spool share: the index, the counters, the way into the one thread."""
+"""What the parts of the spool share: the index, the counters, the way into its threads."""
 
 from __future__ import annotations
 
@@ -124,7 +124,10 @@ class SpoolState:
             self.index.judge(entry, age)
 
     def superseding(self, clip_id: str) -> None:
-        """A reply that waits is about to be discarded for a newer one of its clip. Called in the spool's thread."""
+        """A reply that waits is about to be discarded for a newer one of its clip.
+
+        Called in the spool's thread, or on the event loop where somebody else's entry replaces one.
+        """
         self.stats.superseded += 1
         _log.info("reply_expired", clip=clip_id, reason="superseded")
 

@@ -1,7 +1,8 @@
 """Prepared tips, kept in memory and in `prepared/` under the queue root, one file a tip.
 
 A text is taken at most once, so nobody reads the same words twice in a session; its file follows right after. What is
-too old, or was made by another prompt version or model, is never taken and is removed at the start.
+too old is never taken and is removed at the start. What another prompt version or model made has another key: it is
+never asked for, and goes with its age.
 """
 
 from __future__ import annotations

@@ -14,12 +14,13 @@ class Sink(Protocol):
     """Who is told. All but `answer` on the event loop; none of these waits."""
 
     def takes(self, bundles: Iterable[str]) -> None:
-        """The `session.json` of these bundles is new."""
+        """The take (`session.json` or `take.mid`) of these bundles is new."""
         ...
 
     def answer(self, bundle: str) -> bool:
-        """The `session.json` of one bundle is new, and nothing else is. Called in the thread that noticed it, which may
-        block; returns False if the take has to come by `takes`. After True, tell of it by `answered`.
+        """The take of one bundle is new, and nothing else is. Called in the thread that noticed it, which may block.
+
+        Returns False if the take has to come by `takes`. After True, tell of it by `answered`.
         """
         ...
 

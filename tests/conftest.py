@@ -16,7 +16,7 @@ from tests import deep  # noqa: F401 - makes its profile known before the comman
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
-SHARED_DATA = HERE.parent.parent / "shared" / "data"
+SHARED_DATA = Path(os.environ.get("SG_CORPORA") or HERE.parent.parent / "shared" / "data")
 MOSTLY_WAITING = (
     "tests/browser/",
     "tests/process/test_artefacts.py",

@@ -139,7 +139,6 @@ class FakeScores:
 
     standings: dict[tuple[str, str], Standing] = field(default_factory=dict)
     seen: dict[tuple[str, str], Standing | None] = field(default_factory=dict)
-    kicks: int = 0
 
     def place(self, take: Take, coach: Callable[[Standing | None], CoachingDeterministic]) -> CoachingDeterministic:
         this = take.clip_id, take.take_id
@@ -153,7 +152,7 @@ class FakeScores:
         return coaching
 
     def kick(self) -> None:
-        self.kicks += 1
+        """Nobody writes here."""
 
     async def run(self) -> None:
         await anyio.sleep_forever()

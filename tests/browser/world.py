@@ -89,11 +89,6 @@ class World:
             document: dict[str, Any] = json.load(answer)
             return document
 
-    def file_of(self, clip_id: str, name: str) -> bytes:
-        with urllib.request.urlopen(f"{self.url}/clips/{clip_id}/files/{name}", timeout=5) as answer:
-            content: bytes = answer.read()
-            return content
-
     def stop(self) -> None:
         for program in reversed(self._running):
             program.terminate()

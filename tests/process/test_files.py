@@ -327,16 +327,6 @@ def test_a_write_is_durable_in_the_right_order(folder: Folder, monkeypatch: pyte
     assert seen == ["rename", "folder", "folder"]
 
 
-def test_a_replaced_file_is_noticed(folder: Folder) -> None:
-    visible = folder.write_visible("f", b"one")
-    assert folder.is_still(visible)
-    folder.write("f", b"two")
-    assert not folder.is_still(visible)
-    folder.unlink("f")
-    assert not folder.is_still(visible)
-    visible.close()
-
-
 WRITER = """
 import itertools, sys
 from pathlib import Path

@@ -30,8 +30,6 @@ class Notes:
     """When each take was left, in seconds from the start, by its number."""
     replaced: dict[str, list[str]] = field(default_factory=dict)
     """Marks that stood in a bundle when a retake came, by the name of their file."""
-    disk_refused: int = 0
-    """Writes of the players themselves that found no room."""
 
 
 @dataclass(slots=True)
@@ -72,7 +70,7 @@ class Player:
                 (bundle / "clip.tags.json").write_text(json.dumps(tags))
             (bundle / f"{_PART}{take.number}").write_bytes(take.data)
         except OSError:
-            self.notes.disk_refused += 1
+            return  # no room: tried again
         else:
             self.staged += 1
 
