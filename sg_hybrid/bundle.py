@@ -88,10 +88,11 @@ class DiskBundles:
         self, bundle: Path, decide: Callable[[Take], Coached], visible: Callable[[Coached], None]
     ) -> Coached:
         """See ports.Bundles."""
+        out = _Out(visible)
         try:
-            return await self._in_a_thread(bundle, decide, visible)
+            return await self._in_a_thread(bundle, decide, out)
         except (FileNotFoundError, NotAnalysed):
-            if not await run_blocking(self._analyse, bundle, limiter=self._analysts):
+            if out.hint or not await run_blocking(self._analyse, bundle, limiter=self._analysts):
                 raise
         return await self._in_a_thread(bundle, decide, visible)
 
@@ -102,9 +103,12 @@ class DiskBundles:
 
         None if the bundle holds no `session.json` that is up to date: that is for `coach`, and nothing was done.
         """
+        out = _Out(visible)
         try:
-            return self._coach(bundle, decide, visible)
+            return self._coach(bundle, decide, out)
         except (FileNotFoundError, NotAnalysed):
+            if out.hint:
+                raise
             return None
 
     async def _in_a_thread(
@@ -206,6 +210,18 @@ class DiskBundles:
         if found is None or any(found.get(key) != value for key, value in document.items()):
             document["created_at_utc"] = utc_text(self._clock.now())
             folder.write(ERROR_FILE, to_json_bytes(document))
+
+
+class _Out:
+    """Passes on that a hint is out, and remembers it: the bundle may vanish right after, and it is no new take then."""
+
+    def __init__(self, visible: Callable[[Coached], None]) -> None:
+        self._visible = visible
+        self.hint = False
+
+    def __call__(self, coached: Coached) -> None:
+        self.hint = True
+        self._visible(coached)
 
 
 class _Told:

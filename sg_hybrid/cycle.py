@@ -7,7 +7,8 @@ request: the call lives in the worker's task group, and its reply goes to the bu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,7 @@ class CycleRunner:
         even the coach file could be written.
         """
         outcome = _Outcome()
-        with self.active.running():
+        with self.active.running(), self._unfinished_until_the_end(outcome):
             async with anyio.create_task_group() as group:
 
                 def visible(coached: Coached) -> None:
@@ -90,6 +91,16 @@ class CycleRunner:
 
                 await self._write(rules or partial(self.bundles.coach, bundle, self.decide), visible, outcome)
             return await self._conclude(bundle, outcome)
+
+    @contextmanager
+    def _unfinished_until_the_end(self, outcome: _Outcome) -> Iterator[None]:
+        """However a cycle ends, nobody waits for it afterwards."""
+        try:
+            yield
+        finally:
+            if outcome.take is not None and self._unfinished.get(outcome.take) is outcome:
+                del self._unfinished[outcome.take]
+            outcome.done.set()
 
     async def _write(self, rules: RulesSide, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
         """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
@@ -105,7 +116,8 @@ class CycleRunner:
         """Start the AI side: the call, the race for its reply, and the look for an earlier reply."""
         outcome.coached = coached
         outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
-        running = self._unfinished.setdefault((coached.take.bundle, coached.take.take_id), outcome)
+        outcome.take = coached.take.bundle, coached.take.take_id
+        running = self._unfinished.setdefault(outcome.take, outcome)
         state = self.gate.state()
         if state.enabled and running is outcome:  # else the same take again, whose manifest could not be written
             race = self._start_call(coached, outcome, state)
@@ -116,14 +128,11 @@ class CycleRunner:
         coached, failure = outcome.coached, outcome.failure
         if coached is None:
             return self._without_hint(bundle, failure)
-        this = bundle, coached.take.take_id
-        running = self._unfinished.get(this)
+        running = self._unfinished.get((bundle, coached.take.take_id))
         if running is not outcome:
             return await running.finished(coached) if running else outcome.report(coached, None)
         if failure is not None:
             _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(bundle), error=str(failure))
-        del self._unfinished[this]
-        outcome.done.set()
         report = outcome.report(coached, outcome.status)
         _log.info("cycle", **_summary(report))
         return report
@@ -298,6 +307,8 @@ class _Outcome:
     origin: Origin | None = None
     applied: str | None = None
     coached: Coached | None = None
+    take: tuple[Path, str] | None = None
+    """Bundle and take id, as soon as the hint is out."""
     failure: Exception | None = None
     hint_ms: float = 0.0
     settled: anyio.Event = field(default_factory=anyio.Event)

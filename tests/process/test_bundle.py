@@ -470,3 +470,28 @@ async def test_a_batch_is_split_by_session_in_order(bundles: DiskBundles, tmp_pa
     broken = tmp_path / "broken"
     broken.mkdir()
     assert await bundles.unsettled_by_session([*paths, broken]) == [[paths[0], paths[2]], [paths[1]], [broken]]
+
+
+@pytest.mark.parametrize("lone", [True, False])
+async def test_a_bundle_that_vanishes_under_its_hint_is_an_error_and_no_other_take(bundle: Path, lone: bool) -> None:
+    post, seen = Post(), list[Coached]()
+    bundles = DiskBundles(CLOCK, post.leave)
+
+    def visible(coached: Coached) -> None:
+        seen.append(coached)
+
+    async def coach() -> object:
+        return bundles.coach_here(bundle, decide, visible) if lone else await bundles.coach(bundle, decide, visible)
+
+    with pytest.MonkeyPatch.context() as patch:
+        settle = Folder.settle
+
+        def gone(folder: Folder, file: Any) -> None:
+            shutil.rmtree(bundle)
+            settle(folder, file)
+            make_bundle(bundle)  # a new take of the clip comes at once
+
+        patch.setattr(Folder, "settle", gone)
+        with pytest.raises(FileNotFoundError):
+            await coach()
+    assert len(seen) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import anyio
+import anyio.to_thread
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
@@ -249,6 +252,24 @@ async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> 
             assert await worker.drain() == 1
             assert source_of(bundle) == "deterministic"
             assert list(place.pending()) == ["clip_a_ai_addendum.json"]
+
+
+async def test_bundles_that_are_taken_away_as_soon_as_their_hint_is_there_leave_no_cycle(place: Place) -> None:
+    def play_and_take_away(bundle: Path) -> None:
+        place.play(bundle.name, session_of=bundle.name)
+        end = time.monotonic() + 5
+        while not (bundle / "clip.coach.json").exists() and time.monotonic() < end:
+            pass
+        shutil.rmtree(bundle, ignore_errors=True)
+
+    async with place.worker(ai_enabled=False) as worker:
+        for number in range(10):
+            bundle = place.root / DAY / f"clip_{number}"
+            bundle.mkdir(parents=True)
+            await anyio.sleep(0.02)
+            await anyio.to_thread.run_sync(play_and_take_away, bundle)
+        with anyio.fail_after(5):
+            await worker._worker.quiet()
 
 
 async def test_the_log_tells_what_a_start_found_and_how_the_queue_was_left(place: Place) -> None:

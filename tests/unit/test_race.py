@@ -517,3 +517,30 @@ async def test_a_prepared_tip_for_a_replaced_take_is_not_queued() -> None:
         table.bundles.bundles[clip].take_id = "sha256:" + "1" * 64
     assert table.bundles.bundles[clip].ai is None
     assert table.pending() == []
+
+
+async def test_of_a_cycle_that_ends_badly_nothing_is_left() -> None:
+    table = Table(gate=FakeGate(enabled=False))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        table.bundles.settle_error = FileNotFoundError(2, "vanished under its hint")
+        first = await runner.run(clip)
+        table.bundles.settle_error = None
+        with anyio.fail_after(1):
+            second = await runner.run(clip)
+        assert runner.active.count == 0
+    assert first.error is not None
+    assert second.error is None
+
+
+async def test_a_gate_that_breaks_leaves_no_cycle_that_others_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table()
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        with monkeypatch.context() as patch:
+            patch.setattr(table.gate, "state", lambda: 1 / 0)
+            with pytest.raises(ExceptionGroup):
+                await runner.run(clip)
+        with anyio.fail_after(40):
+            await runner.run(clip)
+        assert runner.active.count == 0
