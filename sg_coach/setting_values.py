@@ -6,14 +6,21 @@ Types for the fields of a pydantic model. Validate with the context `{"environ":
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
 MAX_SHOWN: Final = 80
 """Longest part of a refused value that a message quotes, in characters."""
+
+_VISIBLE: Final = re.compile(r"[!-~]+")
+_HOST: Final = re.compile(r"[0-9A-Za-z._:%-]+")
+_NUMBERS: Final = re.compile(r"[0-9.]+")
+_IPV4: Final = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\Z)|\Z)){4}")
 
 _ON: Final = ("true", "1", "yes", "on")
 _OFF: Final = ("false", "0", "no", "off")
@@ -31,6 +38,20 @@ def variables_of(settings: type[BaseModel]) -> Mapping[str, str]:
         for name, field in settings.model_fields.items()
         if isinstance(field.json_schema_extra, dict)
     }
+
+
+def http_address(text: str) -> str:
+    """Return `text` if it is http(s)://host[:port][/path] that a connection can be made to; else raise ValueError."""
+    parts = urlsplit(text)  # raises ValueError for a broken IPv6 host; `port` does for one that is none
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not _VISIBLE.fullmatch(text):
+        raise ValueError("not an address of the form https://host[:port][/path]")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("the address may not hold a user, a query or a fragment")
+    if _NUMBERS.fullmatch(parts.hostname) and not _IPV4.fullmatch(parts.hostname):
+        raise ValueError(f"{parts.hostname[:MAX_SHOWN]} is no IPv4 address")
+    if not _HOST.fullmatch(parts.hostname):
+        raise ValueError("the host of the address holds characters that no host has")
+    return text
 
 
 def choice(value: object) -> object:

@@ -6,7 +6,8 @@ import math
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
+
+from sg_coach.setting_values import http_address
 
 from .errors import ConfigError
 
@@ -55,8 +56,14 @@ class AiConfig:
             raise ConfigError("model: not a model name (1 to 200 visible ASCII characters)")
         if not _PROVIDER.fullmatch(self.provider):
             raise ConfigError("provider: only a-z 0-9 _ - can stand in a model id")
-        _check_url(self.base_url)
+        self._check_address()
         self._check_numbers()
+
+    def _check_address(self) -> None:
+        try:
+            http_address(self.base_url)
+        except ValueError as error:
+            raise ConfigError(f"base_url: {error}") from error
 
     def _check_numbers(self) -> None:
         for name in ("give_up_after_s", "connect_s", "read_s", "pool_s", "keepalive_s"):
@@ -66,15 +73,3 @@ class AiConfig:
         for name in ("max_open_calls", "max_tokens", "max_reply_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: {getattr(self, name)} is less than 1")
-
-
-def _check_url(url: str) -> None:
-    """Accept http(s)://host[:port][/path] and nothing else: no user, no query, no blanks."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        usable = False
-        parts = urlsplit("")
-    if not usable or parts.username is not None or parts.query or parts.fragment or not _VISIBLE.fullmatch(url):
-        raise ConfigError("base_url: not an address of the form https://host[:port][/path], without user and query")

@@ -43,7 +43,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -65,6 +64,7 @@ from sg_coach.setting_values import (
     OnOff,
     choice,
     folder,
+    http_address,
     setting,
     variables_of,
 )
@@ -93,13 +93,7 @@ def _key(value: object) -> object:
 
 
 def _url(value: object) -> object:
-    text = value.strip().rstrip("/") if isinstance(value, str) else ""
-    parts = urlsplit(text)  # raises ValueError for a broken IPv6 host
-    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
-        raise ValueError("no http(s) address")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("the address may not hold a user, a query or a fragment")
-    return text
+    return http_address(value.strip().rstrip("/") if isinstance(value, str) else "")
 
 
 Whole = Annotated[int, BeforeValidator(_number)]

@@ -183,12 +183,15 @@ async def create_coach(
 ) -> RemoteCoach:
     """Load the provider's client in a thread (the SDK takes about a second on a small machine) and rehearse one call.
 
-    No network. `transport` stands in for the real one in tests. Raises ConfigError if a package is not installed.
+    No network. `transport` stands in for the real one in tests. Raises ConfigError if a package is not installed, or if
+    it cannot be loaded: whatever the reason, the worker goes on without the AI.
     """
     try:
         api = await _loaded(config, transport)
     except ModuleNotFoundError as error:
         raise ConfigError(f"the AI side needs {error.name}: pip install 'sg-hybrid[ai]'") from error
+    except Exception as error:
+        raise ConfigError(f"the AI's client cannot be loaded: {type(error).__name__}: {error}") from error
     logger = log or structlog.get_logger(__name__).info
     coach = RemoteCoach(api, config, logger, limits or BreakerLimits(), spent)
     await coach.rehearse()

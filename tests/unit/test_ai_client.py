@@ -646,6 +646,18 @@ async def test_without_the_sdk_the_error_says_what_to_install(monkeypatch: pytes
         await create_coach(a_config(), transport=Service([good()]))
 
 
+@pytest.mark.parametrize("broken", [ImportError("cannot import name"), OSError(24, "Too many open files"), TypeError()])
+async def test_a_client_that_cannot_be_loaded_is_a_setting_to_look_at(
+    broken: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> None:
+        raise broken
+
+    monkeypatch.setattr("sg_hybrid.ai_client.coach._load", load)
+    with pytest.raises(ConfigError, match=f"cannot be loaded: {type(broken).__name__}"):
+        await create_coach(a_config(), transport=Service([good()]))
+
+
 # As respx sees it: the request on its way through the whole client, down to the connection pool
 
 
