@@ -49,6 +49,12 @@ LATE_PUT_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 RulesSide = Callable[[Callable[[Coached], None]], Awaitable[Coached]]
 """Writes the coach file and its manifest; is given who hears when the hint is out (see `ports.Bundles.coach`)."""
 
+MOST_UNSETTLED: Final = 1024
+"""Takes that could not be settled and are remembered; of more, the one that failed first is forgotten."""
+
+_TakeKey = tuple[Path, str]
+"""Bundle and take id."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -70,7 +76,9 @@ class CycleRunner:
     """Told for each take with the AI on where its tip came from."""
     active: Active = field(default_factory=Active, init=False)
     open_calls: int = field(default=0, init=False)
-    _unfinished: dict[tuple[Path, str], _Outcome] = field(default_factory=dict, init=False)
+    _unfinished: dict[_TakeKey, _Outcome] = field(default_factory=dict, init=False)
+    _unsettled: dict[_TakeKey, None] = field(default_factory=dict, init=False)
+    """Takes whose hint could not be made durable or listed: they come again, and the AI was asked already."""
 
     async def run(
         self, bundle: Path, *, hinted: Callable[[], None] = lambda: None, rules: RulesSide | None = None
@@ -100,7 +108,15 @@ class CycleRunner:
         finally:
             if outcome.take is not None and self._unfinished.get(outcome.take) is outcome:
                 del self._unfinished[outcome.take]
+                self._note_how_it_ended(outcome.take, outcome.failure)
             outcome.done.set()
+
+    def _note_how_it_ended(self, take: _TakeKey, failure: Exception | None) -> None:
+        self._unsettled.pop(take, None)
+        if failure is not None:
+            self._unsettled[take] = None
+        if len(self._unsettled) > MOST_UNSETTLED:
+            del self._unsettled[next(iter(self._unsettled))]
 
     async def _write(self, rules: RulesSide, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
         """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
@@ -119,10 +135,14 @@ class CycleRunner:
         outcome.take = coached.take.bundle, coached.take.take_id
         running = self._unfinished.setdefault(outcome.take, outcome)
         state = self.gate.state()
-        if state.enabled and running is outcome:  # else the same take again, whose manifest could not be written
+        if not state.enabled or running is not outcome:  # not: the same take again, whose manifest could not be written
+            return
+        if outcome.take in self._unsettled:
+            outcome.status = "not_requested"
+        else:
             race = self._start_call(coached, outcome, state)
             group.start_soon(self._win_a_tip, coached, race, outcome, name="race")
-            group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
+        group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
 
     async def _conclude(self, bundle: Path, outcome: _Outcome) -> CycleReport:
         coached, failure = outcome.coached, outcome.failure
@@ -307,8 +327,8 @@ class _Outcome:
     origin: Origin | None = None
     applied: str | None = None
     coached: Coached | None = None
-    take: tuple[Path, str] | None = None
-    """Bundle and take id, as soon as the hint is out."""
+    take: _TakeKey | None = None
+    """As soon as the hint is out."""
     failure: Exception | None = None
     hint_ms: float = 0.0
     settled: anyio.Event = field(default_factory=anyio.Event)

@@ -533,6 +533,22 @@ async def test_of_a_cycle_that_ends_badly_nothing_is_left() -> None:
     assert second.error is None
 
 
+async def test_a_take_that_comes_again_since_it_could_not_be_settled_is_asked_for_once() -> None:
+    table = Table(tips=FakeTips(left=5), coach=ScriptedCoach(default=(0.1, reply())))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        table.bundles.settle_error = OSError(28, "No space left on device")
+        for _ in range(3):
+            assert (await runner.run(clip)).error is not None
+            await runner.active.quiet()
+        table.bundles.settle_error = None
+        last = await runner.run(clip)
+        await runner.active.quiet()
+    assert table.coach.asked == ["clip_a"]
+    assert table.tips.left == 5
+    assert (last.error, last.ai_status) == (None, "not_requested")
+
+
 async def test_a_gate_that_breaks_leaves_no_cycle_that_others_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table()
     clip = table.bundles.add("clip_a")
