@@ -61,24 +61,36 @@ class AtOnce:
     leave: Leave
     start: Callable[[Begun], None]
     """Told on the event loop of each cycle that was begun."""
+    drop: Callable[[Path], None]
+    """Told on the event loop of each accepted take that has to go the long way after all."""
     may: Callable[[], bool]
     """Whether new takes may begin."""
+    in_hand: dict[Path, None]
+    """Accepted takes whose hint is not out yet: what comes meanwhile may have to wait for them."""
+
+    def accept(self, bundle: Path) -> bool:
+        """Take `bundle` in hand if nothing else is; it must be called with then. Called by one thread at a time."""
+        if self.in_hand or not self.may():
+            return False
+        self.in_hand[bundle] = None
+        return True
 
     def __call__(self, bundle: Path) -> bool:
-        """Coach `bundle`; return False if it has to go the long way (nothing was done then). Blocks."""
-        if not self.may():
-            return False
+        """Coach an accepted bundle; return False if it has to go the long way (nothing was done then). Blocks."""
         begun, told = Begun(bundle), False
 
         def begin(coached: Coached | None) -> None:
             nonlocal told
             told = True
+            self.in_hand.pop(bundle, None)
             self.leave(partial(begun.begin, self.start, coached))
 
         coached, error = None, None
         try:
             coached = self.coach(bundle, self.decide, begin)
             if coached is None:
+                self.in_hand.pop(bundle, None)
+                self.leave(partial(self.drop, bundle))
                 return False
         except Exception as raised:  # noqa: BLE001 - raised again, in the cycle
             error = raised

@@ -223,7 +223,8 @@ class HybridWorker:
             try:
                 async with Worker.opened(parts) as worker:
                     await worker.start(_deliver, post)
-                    intake.answer_at_once(_at_once(worker, bundles, post))
+                    at_once = _at_once(worker, bundles, post)
+                    intake.answer_at_once(at_once, at_once.accept)
                     await worker.start(latencies.run)
                     await self._start(worker, self._coach, gate)
                     yield worker, sweeper, intake
@@ -277,7 +278,9 @@ def _at_once(worker: Worker, bundles: DiskBundles, post: Post) -> AtOnce:
         decide=worker.runner.decide,
         leave=post.leave,
         start=worker.go_on,
+        drop=worker.let_go,
         may=worker.takes_lone_takes,
+        in_hand=worker.in_hand,
     )
 
 

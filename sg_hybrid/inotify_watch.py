@@ -88,6 +88,10 @@ class InotifyWatch:
         self._watched: dict[int, Watched] = {}
         self._answering = 0
         self._counting = threading.Lock()
+        self._turn = threading.Lock()
+        """Held from a read of events until it is settled who answers them: nothing overtakes what came first."""
+        self._told = self._heard = 0
+        """Reads that were left for the event loop, and those that it has heard of."""
         self.blind = False
         """Whether the kernel ran out of watches: only rescans notice what happens in the other folders."""
         with ExitStack() as opened:
@@ -142,26 +146,47 @@ class InotifyWatch:
     def _read(self, sink: Sink) -> None:
         """Read events until the end. The life of one reader, in its thread."""
         while self._end not in dict(self._wakeups.poll()):
-            news = _News({}, {})
-            for event in self._events():
-                self._sort(event, news)
-            if news and not self._answered(news, sink):
-                self._post.leave(partial(_tell, news, sink))
+            with self._turn:
+                news = _News({}, {})
+                for event in self._events():
+                    self._sort(event, news)
+                mine = self._accepted(news, sink)
+                if news and mine is None:
+                    self._leave(news, sink)
+            if mine is not None and not self._answered(mine, sink):
+                with self._turn:
+                    self._leave(news, sink)
+
+    def _leave(self, news: _News, sink: Sink) -> None:
+        self._told += 1
+        self._post.leave(partial(self._tell, news, sink))
+
+    def _tell(self, news: _News, sink: Sink) -> None:
+        """Tell what is new, on the event loop."""
+        if news.takes:
+            sink.takes(news.takes)
+        if news.folders:
+            sink.folders(news.folders)
+        if news.lost:
+            sink.lost()
+        self._heard += 1
 
     def _events(self) -> Iterator[Event]:
         with suppress(BlockingIOError):  # all was read, by this reader or by another one
             while True:
                 yield from parse_events(os.read(self._inotify.fileno(), _READ_BYTES))
 
-    def _answered(self, news: _News, sink: Sink) -> bool:
-        """Answer a lone take, unless nobody would listen meanwhile; return whether that was done."""
+    def _accepted(self, news: _News, sink: Sink) -> str | None:
+        """Return the bundle of a lone take that this reader is to answer: one always listens, and nothing is ahead."""
         bundle = news.lone_take
-        if bundle is None:
-            return False
+        if bundle is None or self._told != self._heard or self._answering == READERS - 1 or not sink.accept(bundle):
+            return None
         with self._counting:
-            if self._answering == READERS - 1:
-                return False
             self._answering += 1
+        return bundle
+
+    def _answered(self, bundle: str, sink: Sink) -> bool:
+        """Answer a take that was accepted; return whether that was done."""
         try:
             if not sink.answer(bundle):
                 return False
@@ -211,12 +236,3 @@ class InotifyWatch:
             _log.warning(
                 "watches_exhausted", first=path, remedy="raise fs.inotify.max_user_watches", until_then="rescans"
             )
-
-
-def _tell(news: _News, sink: Sink) -> None:
-    if news.takes:
-        sink.takes(news.takes)
-    if news.folders:
-        sink.folders(news.folders)
-    if news.lost:
-        sink.lost()

@@ -60,6 +60,7 @@ class DiskIntake:
         self._watcher_name = watcher
         self._clip_appeared: Callable[[Path], None] = lambda _bundle: None
         self._answer: Callable[[Path], bool] = lambda _bundle: False
+        self._accept: Callable[[Path], bool] = lambda _bundle: False
         self._known = Known()
         self._reported: set[tuple[str, str]] = set()
         self._again: set[str] = set()
@@ -106,9 +107,14 @@ class DiskIntake:
         """Have `clip_appeared` told of bundles that nobody has played: the newest at the start, then all that come."""
         self._clip_appeared = clip_appeared
 
-    def answer_at_once(self, answer: Callable[[Path], bool]) -> None:
-        """Have lone takes answered in the thread that notices them; one for which it returns False comes as ever."""
-        self._answer = answer
+    def answer_at_once(
+        self, answer: Callable[[Path], bool], accept: Callable[[Path], bool] = lambda _bundle: True
+    ) -> None:
+        """Have lone takes that are accepted answered in the thread that notices them.
+
+        One for which `answer` returns False comes as ever. `accept` must not block.
+        """
+        self._answer, self._accept = answer, accept
 
     def forget(self, bundle: Path) -> None:
         """The take could not be coached: bring it again at the next rescan."""
@@ -128,9 +134,13 @@ class DiskIntake:
             self._known.note(take)
         self._inbox.put_live(takes)
 
+    def accept(self, bundle: str) -> bool:
+        """Whether nothing waits that came before this lone take."""
+        return self._inbox.idle and self._accept(Path(bundle))
+
     def answer(self, bundle: str) -> bool:
-        """Answer a lone take in this thread, if nothing waits that came before it."""
-        return self._inbox.idle and self._answer(Path(bundle))
+        """Answer a lone take in this thread."""
+        return self._answer(Path(bundle))
 
     def answered(self, bundle: str) -> None:
         """Remember a take that was answered at once; one whose answer failed is to come again."""

@@ -17,6 +17,13 @@ class Sink(Protocol):
         """The take (`session.json` or `take.mid`) of these bundles is new."""
         ...
 
+    def accept(self, bundle: str) -> bool:
+        """Whether the take of this bundle, which alone is new, may be answered in the thread that noticed it.
+
+        Does not block. After True it has to be answered.
+        """
+        ...
+
     def answer(self, bundle: str) -> bool:
         """The take of one bundle is new, and nothing else is. Called in the thread that noticed it, which may block.
 

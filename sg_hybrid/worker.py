@@ -30,6 +30,9 @@ from .race import Limits
 MAX_AT_ONCE: Final = 512
 """So many cycles and calls may run when another session's takes are begun; the rest waits its turn."""
 
+LONE_TAKE_S: Final = 0.05
+"""How long takes wait for one that a thread has in hand: a hint takes a millisecond, unless its disk is slow."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -116,6 +119,10 @@ class Worker:
         self._unwatched.set()
         self._under_way: dict[Path, anyio.Event] = {}
         """The last bundle of each group of takes that is not through; set when its hint is out."""
+        self.in_hand: dict[Path, None] = {}
+        """Lone takes that a thread is coaching, until their hint is out."""
+        self._waited_for: dict[Path, anyio.Event] = {}
+        """Those of them that others waited for; set when their hint is out."""
         self.runner = CycleRunner(
             bundles=parts.bundles,
             spool=parts.spool,
@@ -181,10 +188,16 @@ class Worker:
 
     def takes_lone_takes(self) -> bool:
         """Whether a take that comes now has no predecessor that is still to be coached. Safe in any thread."""
-        return not self.life.stopping and not self._under_way
+        return not (self.life.stopping or self._under_way or self._waited_for)
+
+    def let_go(self, bundle: Path) -> None:
+        """A lone take is out of hand: its hint is out, or it comes the long way."""
+        if (event := self._waited_for.pop(bundle, None)) is not None:
+            event.set()
 
     def go_on(self, begun: Begun) -> None:
         """Run the rest of a cycle whose hint was written at once."""
+        self.let_go(begun.bundle)
         self.runner.active.enter()
         self._tasks.start_soon(self._rest_of_cycle, begun, name=f"cycle of {begun.bundle.name}")
 
@@ -203,6 +216,7 @@ class Worker:
         against those that were played before it. A single take with nothing under way is nobody's successor.
         Waits while too many run.
         """
+        await self._lone_takes_first()
         if len(batch) == 1 and not self._under_way:
             self._start_group(batch, [])
             return
@@ -213,6 +227,14 @@ class Worker:
             if mine:
                 await self.runner.active.below(MAX_AT_ONCE)
                 self._start_group(mine, [ahead[bundle] for bundle in group if bundle in ahead])
+
+    async def _lone_takes_first(self) -> None:
+        """Let takes that threads have in hand be coached before those that came after them; not for long, and once."""
+        late = [bundle for bundle in list(self.in_hand) if bundle not in self._waited_for]
+        events = [self._waited_for.setdefault(bundle, anyio.Event()) for bundle in late]
+        with anyio.move_on_after(LONE_TAKE_S):
+            for event in events:
+                await event.wait()
 
     def _start_group(self, group: Sequence[Path], before: Sequence[anyio.Event]) -> None:
         hinted = self._under_way[group[-1]] = anyio.Event()

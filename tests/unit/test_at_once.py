@@ -23,6 +23,8 @@ class Loop:
     def __init__(self) -> None:
         self.left: list[Callable[[], None]] = []
         self.begun: list[Begun] = []
+        self.dropped: list[Path] = []
+        self.in_hand: dict[Path, None] = {}
 
     def make_calls(self) -> None:
         while self.left:
@@ -31,7 +33,13 @@ class Loop:
 
 def at_once(loop: Loop, coach: Callable[..., Coached | None], *, may: bool = True) -> AtOnce:
     return AtOnce(
-        coach=coach, decide=lambda _take: COACHED, leave=loop.left.append, start=loop.begun.append, may=lambda: may
+        coach=coach,
+        decide=lambda _take: COACHED,
+        leave=loop.left.append,
+        start=loop.begun.append,
+        drop=loop.dropped.append,
+        may=lambda: may,
+        in_hand=loop.in_hand,
     )
 
 
@@ -83,8 +91,28 @@ async def test_what_went_wrong_is_raised_in_the_cycle(after_the_hint: bool) -> N
     assert heard == ([COACHED] if after_the_hint else [])
 
 
-def test_what_has_to_go_the_long_way_is_left_alone() -> None:
+def test_what_has_to_go_the_long_way_is_dropped() -> None:
     loop = Loop()
-    assert not at_once(loop, lambda *_: None)(BUNDLE)
-    assert not at_once(loop, lambda *_: pytest.fail("the worker stops"), may=False)(BUNDLE)
-    assert not loop.left
+    short = at_once(loop, lambda *_: None)
+    assert short.accept(BUNDLE)
+    assert not short(BUNDLE)
+    loop.make_calls()
+    assert loop.dropped == [BUNDLE]
+    assert short.accept(BUNDLE), "it is not in hand any more"
+
+
+def test_while_one_take_is_in_hand_no_other_is_accepted_until_its_hint_is_out() -> None:
+    loop, other = Loop(), Path("bundles/clip_b")
+    accepted: list[bool] = []
+
+    def coach(_bundle: Path, _decide: object, visible: Callable[[Coached], None]) -> Coached:
+        accepted.append(short.accept(other))
+        visible(COACHED)
+        accepted.append(short.accept(other))
+        return COACHED
+
+    short = at_once(loop, coach)
+    assert short.accept(BUNDLE)
+    assert short(BUNDLE)
+    assert accepted == [False, True]
+    assert not at_once(Loop(), coach, may=False).accept(BUNDLE)

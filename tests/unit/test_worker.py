@@ -144,6 +144,32 @@ async def test_a_take_comes_after_a_lone_one_of_its_session_that_is_slow() -> No
     assert bundles.emitted_at[next_one] == pytest.approx(bundles.emitted_at[slow] + 1.0)
 
 
+@pytest.mark.parametrize(("hint_after_s", "next_after_s"), [(0.01, 0.01), (3.0, 0.05)])
+async def test_a_take_comes_after_one_that_a_thread_has_in_hand_but_does_not_wait_for_a_slow_disk(
+    hint_after_s: float, next_after_s: float
+) -> None:
+    bundles = FakeBundles()
+    following, third = bundles.add("b"), bundles.add("c")
+    in_hand = Path("bundles/a")
+    async with Worker.opened(parts(bundles=bundles, gate=FakeGate(enabled=False))) as worker:
+        begin = anyio.current_time()
+        worker.in_hand[in_hand] = None
+
+        async def hint() -> None:
+            await anyio.sleep(hint_after_s)
+            del worker.in_hand[in_hand]
+            worker.let_go(in_hand)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(hint)
+            await worker.dispatch([following])
+            await worker.dispatch([third])
+            await worker.runner.active.quiet()
+        assert worker.takes_lone_takes()
+    times = {path.name: at - begin for path, at in bundles.emitted_at.items()}
+    assert times == {"b": pytest.approx(next_after_s), "c": pytest.approx(next_after_s)}
+
+
 async def test_one_request_to_stop_does_not_hurry() -> None:
     """What SIGTERM does: the request, then the end of the block."""
     made = parts(coach=ScriptedCoach(default=(4.0, reply())))
