@@ -32,6 +32,7 @@ from .models import AiReply, CoachRequest, CycleReport, ReplyContext, Usage
 from .ports import Clock
 from .post import Post
 from .preparer import Preparer
+from .queue_guard import QueueGuard
 from .queue_lock import QueueLock
 from .race import Limits
 from .service_manager import ServiceManager
@@ -127,6 +128,7 @@ class HybridWorker:
         self._watch = watch
         self._prepare = prepare
         self._handle_signals = handle_signals
+        self._guard: QueueGuard | None = None
         limits = DailyLimits(settings.daily_calls, settings.daily_tokens)
         self._ledger = Ledger(settings.queue_dir, self._clock, limits)
         self._coach = OnDemandCoach(settings, self._ledger.spent)
@@ -154,8 +156,13 @@ class HybridWorker:
         return await self._worker.coach_clip(Path(bundle).absolute())  # noqa: ASYNC240 - asks no disk
 
     async def serve(self) -> None:
-        """Wait until somebody asks for the end: `stop`, or SIGTERM or SIGINT if signals are handled."""
+        """Wait until somebody asks for the end: `stop`, or SIGTERM or SIGINT if signals are handled.
+
+        Raises QueueHeld if the queue was removed while it ran and belongs to another worker now.
+        """
         await self._worker.life.stop_asked.wait()
+        if self._guard is not None and self._guard.lost is not None:
+            raise self._guard.lost
 
     def stop(self) -> None:
         """Ask for a clean end; asked twice, hurry."""
@@ -186,7 +193,7 @@ class HybridWorker:
         )
         options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
         spool = await DiskSpool.open(root, clock, options)
-        with post, QueueLock.acquire(root, _holder(settings, clock)):
+        with post, QueueLock.acquire(root, _holder(settings, clock)) as lock:
             recovered = asdict(await spool.recover(settle_queued))
             if any(recovered.values()):
                 _log.info("queue_recovered", **recovered)
@@ -226,6 +233,8 @@ class HybridWorker:
                     at_once = _at_once(worker, bundles, post)
                     intake.answer_at_once(at_once, at_once.accept)
                     await worker.start(latencies.run)
+                    self._guard = QueueGuard(lock, self.stop)
+                    await worker.start(self._guard.run)
                     await self._start(worker, self._coach, gate)
                     yield worker, sweeper, intake
             finally:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,8 +27,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class QueueLock:
     """The lock of a queue, held. Use it as a context manager; make it with `acquire`."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, root: Path, info: Mapping[str, object]) -> None:
         self._fd = fd
+        self._root = root
+        self._info = info
 
     @classmethod
     def acquire(cls, root: Path, info: Mapping[str, object]) -> Self:
@@ -38,7 +41,7 @@ class QueueLock:
         queue cannot be used.
         """
         with Folder.make_private(root) as folder:
-            lock = cls(_open_and_lock(folder))
+            lock = cls(_open_and_lock(folder), root, info)
         fd = lock._fd
         try:
             os.fchmod(fd, PRIVATE)
@@ -47,6 +50,19 @@ class QueueLock:
             lock.release()
             raise
         return lock
+
+    def renew(self) -> bool:
+        """Take the lock anew if somebody removed its file, or the whole queue; return whether that was needed.
+
+        Raises QueueHeld if another worker was quicker: the queue is its now. UnsafePath or OSError as `acquire`.
+        """
+        with suppress(FileNotFoundError), Folder.open(self._root) as folder:
+            if _stands_there(folder, self._fd):
+                return False
+        anew = self.acquire(self._root, self._info)
+        os.close(self._fd)
+        self._fd = anew._fd
+        return True
 
     def release(self) -> None:
         """Free the lock. The file stays: removing it would let two workers hold two files of one name."""

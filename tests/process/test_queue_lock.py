@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from sg_coach.errors import UnsafePath
 from sg_hybrid.errors import QueueHeld
+from sg_hybrid.queue_guard import QueueGuard
 from sg_hybrid.queue_lock import LOCK_FILE, QueueLock, holder
 
 INFO = {"pid": 4711, "host": "guitar", "since_utc": "2026-02-04T12:34:56.789Z", "bundle_roots": ["/music"]}
@@ -47,6 +50,30 @@ def test_the_second_worker_is_told_who_holds_the_queue(tmp_path: Path) -> None:
         assert part in str(held.value)
     assert holder(tmp_path / "queue") is None
     QueueLock.acquire(tmp_path / "queue", INFO).release()
+
+
+@pytest.mark.parametrize("removed", [LOCK_FILE, "."])
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path, removed: str) -> None:
+    queue = tmp_path / "queue"
+    with QueueLock.acquire(queue, INFO) as lock:
+        assert not lock.renew()
+        shutil.rmtree(queue) if removed == "." else (queue / removed).unlink()
+        assert holder(queue) is None
+        assert lock.renew()
+        assert holder(queue) == INFO
+        with pytest.raises(QueueHeld):
+            QueueLock.acquire(queue, INFO)
+
+
+async def test_a_worker_whose_queue_was_removed_and_taken_by_another_is_told_to_end(tmp_path: Path) -> None:
+    queue, stopped = tmp_path / "queue", anyio.Event()
+    with QueueLock.acquire(queue, INFO) as lock:
+        shutil.rmtree(queue)
+        guard = QueueGuard(lock, stopped.set, look_s=0.01)
+        with QueueLock.acquire(queue, INFO | {"pid": 5}), anyio.fail_after(5):
+            await guard.run()
+        assert stopped.is_set()
+        assert "process 5" in str(guard.lost)
 
 
 def test_two_queues_have_two_workers(tmp_path: Path) -> None:
