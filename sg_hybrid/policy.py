@@ -8,7 +8,7 @@ machine is suspended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from .models import Query, ReplyContext
@@ -49,6 +49,18 @@ def first_judgement(queued_at: datetime, now: datetime, boottime: float, ttl_s: 
         return Age(boottime + ttl_s, known=False)
     elapsed = (now - queued_at).total_seconds()
     return Age(boottime + ttl_s - max(elapsed, 0.0), future=elapsed < 0)
+
+
+def judge_found(queued_at: datetime, written_at: float, now: datetime, boottime: float, ttl_s: float) -> Age:
+    """Judge an entry that was found in the queue; `written_at` is when its file was written, in seconds since 1970.
+
+    A time that lies ahead counts as the time of writing, so that no start gives such an entry a new life; as now, if
+    that is not credible or lies ahead, too.
+    """
+    age = first_judgement(queued_at, now, boottime, ttl_s)
+    if not age.future or not is_credible(datetime.fromtimestamp(written_at, UTC)):
+        return age
+    return Age(age.deadline - max(now.timestamp() - written_at, 0.0), future=True)
 
 
 def judge_own(queued_at: datetime, now: datetime, boottime: float, ttl_s: float) -> Age:

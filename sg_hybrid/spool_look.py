@@ -21,6 +21,9 @@ READ_AT_ONCE: Final = 128
 LOOKUPS_AT_ONCE: Final = 8
 """Entries without context whose bundles are looked up before a claim."""
 
+MOST_NAMED: Final = 512
+"""Clips that one log line names."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -75,6 +78,8 @@ class PendingLook:
             state.stats.others = listing.others
             for clip_id in listing.gone:
                 state.index.remove(clip_id)
+        if listing.gone:
+            _log.info("replies_taken_out", count=len(listing.gone), clips=listing.gone[:MOST_NAMED])
         return listing
 
     async def _take_in(self, clip_ids: Sequence[str]) -> Refreshed:
@@ -107,7 +112,8 @@ class PendingLook:
             state.index.add(replace(known, file=found.file))
             return False
         now, boottime = state.clock.now(), state.clock.boottime()
-        age = policy.first_judgement(found.entry.queued_at, now, boottime, state.options.ttl_s)
+        written_at = found.file.mtime_ns / 1e9
+        age = policy.judge_found(found.entry.queued_at, written_at, now, boottime, state.options.ttl_s)
         if age.future:
             _log.warning("queued_in_the_future", clip=clip_id, queued_at_utc=found.entry.addendum.queued_at_utc)
         if known is not None:

@@ -250,6 +250,30 @@ async def test_a_time_in_the_future_is_logged(root: Path, spool: DiskSpool) -> N
     assert [event["event"] for event in logs] == ["queued_in_the_future"]
 
 
+async def test_no_start_gives_an_entry_from_the_future_a_new_life(root: Path, clock: FakeClock) -> None:
+    path = put_file(root, queued("clip_a", "9999-02-04T18:00:00Z"), context())
+    os.utime(path, (EPOCH.timestamp(), EPOCH.timestamp()))
+    root.chmod(0o700)
+    clock.advance(200)
+    first = await opened(root, clock)
+    assert await first.expire_due() == 0
+
+    clock.advance(101)
+    again = await opened(root, clock)
+    assert await again.claim(query(), BUNDLE) is None
+    assert await again.expire_due() == 1
+
+
+async def test_what_somebody_takes_out_leaves_a_log_event(root: Path, spool: DiskSpool) -> None:
+    await spool.put(addendum(), context())
+    (root / "pending" / ENTRY).unlink()
+
+    with capture_logs() as logs:
+        await spool.refresh()
+
+    assert [(event["event"], event["clips"]) for event in logs] == [("replies_taken_out", ["clip_a"])]
+
+
 async def test_a_superseded_reply_leaves_a_log_event(spool: DiskSpool) -> None:
     await spool.put(addendum(), context())
 

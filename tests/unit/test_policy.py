@@ -124,6 +124,22 @@ def test_our_own_reply_is_fresh_even_if_the_wall_clock_was_never_set() -> None:
     assert policy.is_expired(age, 1300.001)
 
 
+@pytest.mark.parametrize(("written_s_ago", "life_s"), [(0.0, 300.0), (100.0, 200.0), (400.0, -100.0), (-50.0, 300.0)])
+def test_an_entry_from_the_future_is_as_old_as_its_file(written_s_ago: float, life_s: float) -> None:
+    written_at = NOW.timestamp() - written_s_ago
+    age = policy.judge_found(NOW + timedelta(hours=1), written_at, NOW, 1000.0, 300.0)
+    assert age == policy.Age(1000.0 + life_s, future=True)
+
+
+def test_a_file_from_before_clocks_were_set_says_nothing_about_an_entry_from_the_future() -> None:
+    assert policy.judge_found(NOW + timedelta(hours=1), 1.0, NOW, 1000.0, 300.0) == policy.Age(1300.0, future=True)
+
+
+def test_the_time_of_a_file_says_nothing_about_an_entry_that_tells_a_time() -> None:
+    age = policy.judge_found(NOW - timedelta(seconds=10), 0.0, NOW, 1000.0, 300.0)
+    assert age == policy.Age(1290.0)
+
+
 def test_our_own_reply_that_the_disk_refused_for_a_while_is_as_old_as_it_says() -> None:
     age = policy.judge_own(NOW - timedelta(seconds=60), NOW, 1000.0, TTL_S)
 
