@@ -16,6 +16,8 @@ from .models import Query, ReplyContext
 FIRST_CREDIBLE_YEAR: Final = 2025
 """A wall clock that shows less was never set: the machine has no clock chip and no network yet."""
 
+_FIRST_CREDIBLE_AT: Final = datetime(FIRST_CREDIBLE_YEAR, 1, 1, tzinfo=UTC).timestamp()
+
 WRITING_TIME_S: Final = 2.0
 """Time that another program gets to finish a file that it writes in place, in seconds."""
 
@@ -58,7 +60,7 @@ def judge_found(queued_at: datetime, written_at: float, now: datetime, boottime:
     that is not credible or lies ahead, too.
     """
     age = first_judgement(queued_at, now, boottime, ttl_s)
-    if not age.future or not is_credible(datetime.fromtimestamp(written_at, UTC)):
+    if not age.future or written_at < _FIRST_CREDIBLE_AT:
         return age
     return Age(age.deadline - max(now.timestamp() - written_at, 0.0), future=True)
 

@@ -124,7 +124,9 @@ def test_our_own_reply_is_fresh_even_if_the_wall_clock_was_never_set() -> None:
     assert policy.is_expired(age, 1300.001)
 
 
-@pytest.mark.parametrize(("written_s_ago", "life_s"), [(0.0, 300.0), (100.0, 200.0), (400.0, -100.0), (-50.0, 300.0)])
+@pytest.mark.parametrize(
+    ("written_s_ago", "life_s"), [(0.0, 300.0), (100.0, 200.0), (400.0, -100.0), (-50.0, 300.0), (-1e15, 300.0)]
+)
 def test_an_entry_from_the_future_is_as_old_as_its_file(written_s_ago: float, life_s: float) -> None:
     written_at = NOW.timestamp() - written_s_ago
     age = policy.judge_found(NOW + timedelta(hours=1), written_at, NOW, 1000.0, 300.0)
