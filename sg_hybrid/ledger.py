@@ -6,10 +6,10 @@ always room to prepare tips: those are what is in time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
 import structlog
@@ -208,10 +208,19 @@ def read_usage(root: Path) -> dict[str, Day]:
 def _days_in(raw: bytes) -> dict[str, Day]:
     try:
         days = parse_json_object(raw).get("days", {})
-        return {str(date): Day(**figures) for date, figures in days.items()}
+        return {str(date): _day_from(figures) for date, figures in days.items()}
     except (InvalidInput, AttributeError, TypeError, ValueError) as error:
         _say_unreadable(error)
         return {}
+
+
+def _day_from(figures: Mapping[str, Any]) -> Day:
+    """Return a day. Raises AttributeError, TypeError or ValueError if a figure is unknown, or no number from 0 on."""
+    for name, figure in figures.items():
+        is_number = isinstance(figure, int | float if name == "cost_usd" else int) and not isinstance(figure, bool)
+        if not is_number or figure < 0:
+            raise ValueError(f"{name[:40]}: not a number from 0 on")
+    return Day(**figures)
 
 
 def _say_unreadable(error: Exception) -> None:

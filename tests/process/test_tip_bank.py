@@ -240,6 +240,13 @@ async def test_the_day_is_counted_and_survives_a_restart(root: Path, clock: Wall
         b'{"days": 7}',
         b'{"days": {"2026-02-04": 7}}',
         b'{"days": {"2026-02-04": {"witchcraft": 1}}}',
+        b'{"days": {"2026-02-04": {"live_calls": null}}}',
+        b'{"days": {"2026-02-04": {"live_calls": "x"}}}',
+        b'{"days": {"2026-02-04": {"live_calls": -1}}}',
+        b'{"days": {"2026-02-04": {"live_calls": 1.5}}}',
+        b'{"days": {"2026-02-04": {"none": true}}}',
+        b'{"days": {"2026-02-04": {"tokens": []}}}',
+        b'{"days": {"2026-02-04": {"cost_usd": "1"}}}',
         b" " * (MAX_USAGE_BYTES + 1),
         None,
     ],
@@ -254,6 +261,7 @@ async def test_a_broken_usage_file_is_an_empty_one(root: Path, clock: WallClock,
         await ledger.load()
         assert read_usage(root) == {}
     assert ledger.today == Day()
+    assert ledger.may_ask("live")
     assert [line["event"] for line in logs] == ["usage_unreadable"] * 2
 
 
