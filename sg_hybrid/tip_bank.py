@@ -1,8 +1,8 @@
 """Prepared tips, kept in memory and in `prepared/` under the queue root, one file a tip.
 
 A text is taken at most once, so nobody reads the same words twice in a session; its file follows right after. What is
-too old is never taken and is removed at the start. What another prompt version or model made has another key: it is
-never asked for, and goes with its age.
+too old is never taken and is removed at the start; what cannot be removed, such as a folder, stays and is said. What
+another prompt version or model made has another key: it is never asked for, and goes with its age.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class TipBank:
             for name in list(_tip_files(folder)):
                 tip = self._read(folder, name)
                 if tip is None or not self._is_young(tip):
-                    folder.unlink(name)
+                    _remove(folder, name)
                 else:
                     self._tips[tip.key] = tip
 
@@ -174,6 +174,13 @@ def tip_from_document(document: dict[str, Any]) -> PreparedTip:
 
 def _moment(tip: PreparedTip) -> datetime:
     return parse_rfc3339(tip.prepared_at_utc)
+
+
+def _remove(folder: Folder, name: str) -> None:
+    try:
+        folder.unlink(name)
+    except OSError as error:  # a folder of that name, a disk that refuses: nobody is shown it anyway
+        _log.warning("prepared_tip_stays", path=str(folder.path / name), error=str(error))
 
 
 def _tip_files(folder: Folder) -> Iterator[str]:

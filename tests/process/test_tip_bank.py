@@ -161,6 +161,18 @@ async def test_what_is_no_tip_is_no_tip(root: Path, clock: WallClock, content: b
     assert len(bank) == 0
 
 
+async def test_a_folder_among_the_tips_stays_and_keeps_no_other_from_being_read(root: Path, clock: WallClock) -> None:
+    await (await TipBank.open(root, clock)).put(TIP)
+    strange = root / "prepared" / "x.json"
+    strange.mkdir()
+    with capture_logs() as logs:
+        bank = await TipBank.open(root, clock)
+    assert bank.peek(KEY) == TIP
+    assert strange.is_dir()
+    assert [line["event"] for line in logs] == ["prepared_tip_unreadable", "prepared_tip_stays"]
+    assert logs[1]["path"] == str(strange)
+
+
 async def test_figures_that_did_not_change_are_not_written(root: Path, clock: WallClock) -> None:
     ledger = Ledger(root, clock, DailyLimits())
     ledger.change(lambda day: day.with_calls("prepare", 1))
