@@ -251,5 +251,7 @@ def _path_to_text(path: str) -> str:
 def _text_to_path(text: object) -> str:
     path = _text(text)
     if path.startswith(_QUOTED):
-        return unquote(path.removeprefix(_QUOTED), errors="surrogateescape")
+        path = unquote(path.removeprefix(_QUOTED), errors="surrogateescape")
+    if "\0" in path:  # the one character that no disk call takes
+        raise ValueError("a NUL byte is in no path")
     return path

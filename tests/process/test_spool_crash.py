@@ -288,6 +288,24 @@ def test_a_claim_whose_context_is_lost_is_kept_for_a_person_to_decide(tmp_path: 
 
     queue.start()
 
+    assert_kept_for_a_person(queue)
+
+
+@pytest.mark.parametrize("path", ["/music/a\\u0000b", "file:///music/a%00b"], ids=["plain", "quoted"])
+def test_a_claim_for_a_bundle_that_can_be_nowhere_is_kept_for_a_person_to_decide(tmp_path: Path, path: str) -> None:
+    queue = Queue(tmp_path)
+    queue.make()
+    queue.put(OLD)
+    queue.claim(OLD)
+    file = queue.queue / "context" / "clip_a.json"
+    file.write_text(file.read_text().replace(f': "{BUNDLE}"', f': "{path}"'))
+
+    queue.start()
+
+    assert_kept_for_a_person(queue)
+
+
+def assert_kept_for_a_person(queue: Queue) -> None:
     assert queue.standing("pending") == queue.standing("applied") == []
     assert names(queue.queue, "rejected") == [ENTRY, ENTRY + ".why"]
     assert "look whether it was shown" in (queue.queue / "rejected" / (ENTRY + ".why")).read_text()

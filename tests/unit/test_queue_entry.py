@@ -245,6 +245,8 @@ def test_a_context_of_another_clip_counts_as_absent() -> None:
     [
         *[{"session_id": 5}, {"focus": None}, {"entry_sha256": "abc"}, {"claimed_for": "x"}, {"claimed_for": {}}],
         *[{"claimed_for": {"bundle": 5, "sha256": DIGEST}}, {"bundle": []}],
+        *[{"bundle": "/a\0b"}, {"bundle": "file:///a%00b"}],
+        *[{"claimed_for": {"bundle": path, "sha256": DIGEST}} for path in ("/a\0b", "file:///a%00b")],
     ],
 )
 def test_a_broken_context_counts_as_absent(change: dict[str, Any]) -> None:
