@@ -6,13 +6,14 @@ A file in our own form is extended as text, without parsing what is there alread
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from .contract import INDEX_FILE
-from .errors import InvalidInput
+from .errors import InvalidInput, UnsafePath
 from .files import Folder
 from .jsontext import parse_json_object, to_json_bytes, to_json_text
 
@@ -23,27 +24,30 @@ _HEAD: Final = b'{\n  "entries": [\n    {'
 _TAIL: Final = b"\n  ]\n}\n"
 
 
-def append_entries(day: Path, entries: Sequence[dict[str, Any]], *, again: bool = False) -> None:
+def append_entries(day: Path, entries: Sequence[dict[str, Any]], *, again: bool = False) -> Path | None:
     """Append `entries` to the index in the folder `day`, durably.
 
-    An index that cannot be read is kept aside as `session.index.json.broken-N` and a new one is begun. `again`: they
-    may be there already, after a try that failed; those of a take (clip id and digest) that has its entry are left out.
-    Raises OSError, LockTimeout.
+    An index that cannot be read, or is no plain file with one name (a symlink, a folder), is kept aside as it is, as
+    `session.index.json.broken-N`, and a new one is begun: returns where it is then. `again`: they may be there already,
+    after a try that failed; those of a take (clip id and digest) that has its entry are left out. Raises OSError,
+    LockTimeout, UnsafePath if `day` is no folder.
     """
-    append_waiting(day, lambda: entries, again=again)
+    return append_waiting(day, lambda: entries, again=again)
 
 
-def append_waiting(day: Path, waiting: Callable[[], Sequence[dict[str, Any]]], *, again: bool = False) -> None:
+def append_waiting(day: Path, waiting: Callable[[], Sequence[dict[str, Any]]], *, again: bool = False) -> Path | None:
     """`append_entries` of what waits at the moment when the lock is held: whoever came meanwhile goes along."""
+    aside: Path | None = None
     with Folder.open(day) as folder, folder.lock():
         entries = waiting()
         try:
             found = folder.read_if_there(INDEX_FILE, MAX_INDEX_BYTES)
             data = _extended(found, _missing(found, entries) if again else entries)
-        except InvalidInput:
-            _set_aside(folder)
+        except (InvalidInput, UnsafePath):
+            aside = _set_aside(folder)
             data = to_json_bytes({"entries": list(entries)})
         folder.write(INDEX_FILE, data)
+    return aside
 
 
 def remove_stale_temporaries(day: Path) -> int:
@@ -55,7 +59,7 @@ def remove_stale_temporaries(day: Path) -> int:
 def read_entries(day: Path) -> list[dict[str, Any]]:
     """Return the entries of the index in `day`, oldest first; empty if there is none.
 
-    Raises InvalidInput naming the file if it cannot be read.
+    Raises InvalidInput naming the file if it cannot be read, UnsafePath if it (or `day`) is something else, OSError.
     """
     try:
         with Folder.open(day) as folder:
@@ -95,8 +99,12 @@ def _extended(found: bytes | None, entries: Sequence[dict[str, Any]]) -> bytes:
     return to_json_bytes({**parse_json_object(found), "entries": [*_entries(found), *entries]})
 
 
-def _set_aside(folder: Folder) -> None:
+def _set_aside(folder: Folder) -> Path:
+    """Rename what stands there, whatever it is: no link is followed, nothing is lost."""
     number = 1
     while folder.exists(f"{INDEX_FILE}.broken-{number}"):
         number += 1
-    folder.move(INDEX_FILE, folder, f"{INDEX_FILE}.broken-{number}")
+    name = f"{INDEX_FILE}.broken-{number}"
+    with contextlib.suppress(FileNotFoundError):  # somebody took it away meanwhile: nothing is in the way
+        folder.move(INDEX_FILE, folder, name)
+    return folder.path / name

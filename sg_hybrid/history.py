@@ -18,7 +18,7 @@ from typing import Any, Final
 import anyio
 import structlog
 
-from sg_coach.errors import CoachError, InvalidInput
+from sg_coach.errors import CoachError, InvalidInput, UnsafePath
 from sg_coach.models import CoachingDeterministic, TakeResult
 from sg_coach.progression import Standing, next_standing
 from sg_coach.session_index import append_entries, read_entries, remove_stale_temporaries
@@ -31,7 +31,10 @@ Standings = dict[tuple[str, str], Standing]
 """Where the sessions stand, by session id and program."""
 
 RETRY_S: Final = 5.0
-"""Pause after an index that could not be written (disk full, read-only)."""
+"""Pause after an index that could not be written (disk full, read-only); it doubles with each failure in a row."""
+
+MAX_RETRY_S: Final = 60.0
+"""Longest pause in which no take comes; the next take's entry ends it after `RETRY_S`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -89,12 +92,18 @@ class ScoreHistory:
 
     async def run(self) -> None:
         """Write what waits, again and again, until cancelled; call `flush` afterwards."""
+        pause = RETRY_S
         while True:
             await self._kicked.wait()
             self._kicked = anyio.Event()
-            if not await self.flush():
-                await anyio.sleep(RETRY_S)
-                self.kick()
+            if await self.flush():
+                pause = RETRY_S
+                continue
+            await anyio.sleep(RETRY_S)
+            with anyio.move_on_after(pause - RETRY_S):
+                await self._kicked.wait()
+            pause = min(pause * 2, MAX_RETRY_S)
+            self.kick()
 
     async def flush(self) -> bool:
         """Write all waiting entries, one rewrite a folder. Returns False if some could not be written."""
@@ -113,7 +122,7 @@ class ScoreHistory:
 
     def _write_group(self, folder: Path, entries: Sequence[dict[str, Any]]) -> bool:
         try:
-            append_entries(folder, entries, again=folder in self._doubtful)
+            aside = append_entries(folder, entries, again=folder in self._doubtful)
         except FileNotFoundError:
             _log.warning("session_index_dropped", folder=str(folder), entries=len(entries), reason="the folder is gone")
         except (OSError, CoachError) as error:
@@ -121,6 +130,9 @@ class ScoreHistory:
             self._waiting.extendleft((folder, entry) for entry in reversed(entries))
             self._doubtful.add(folder)
             return False
+        else:
+            if aside is not None:
+                _log.warning("session_index_set_aside", folder=str(folder), path=str(aside))
         self._doubtful.discard(folder)
         return True
 
@@ -142,12 +154,15 @@ class ScoreHistory:
         standings: Standings = {}
         try:
             if earlier is not None:
-                _follow(_entries(earlier), standings)
-            takes = _follow(_entries(folder), standings)
+                _follow(_entries(earlier) or (), standings)
+            found = _entries(folder)
         except OSError as error:
             _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
             self._doubtful.add(folder)
             return
+        if found is None:
+            self._doubtful.add(folder)  # somebody may put it right before we write
+        takes = _follow(found or (), standings)
         with self._lock:
             for session, standing in standings.items():
                 self._standings.setdefault(session, standing)
@@ -204,16 +219,19 @@ def index_entry(take: Take, coaching: CoachingDeterministic, after: Standing | N
     }
 
 
-def _entries(folder: Path) -> list[dict[str, Any]]:
-    """Return an index's entries; one that is broken has none. Raises OSError if it cannot be read, also not again."""
+def _entries(folder: Path) -> list[dict[str, Any]] | None:
+    """Return an index's entries; None if it is broken or no plain file, so that a new one will be begun.
+
+    Raises OSError if it cannot be read, also not again.
+    """
     try:
         try:
             return read_entries(folder)
         except OSError:
             return read_entries(folder)
-    except InvalidInput as error:
+    except (InvalidInput, UnsafePath) as error:
         _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
-        return []
+        return None
 
 
 def _day_before(folder: Path) -> Path | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sg_coach.coach_policy import evaluate_session
 from sg_coach.models import CoachingDeterministic
@@ -137,6 +140,75 @@ async def test_a_broken_index_is_kept_aside(tmp_path: Path) -> None:
     assert await history.flush()
     assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a"]
     assert (tmp_path / "session.index.json.broken-1").read_text() == '{"entries": ['
+
+
+def a_link(index: Path, elsewhere: Path) -> None:
+    index.replace(elsewhere)
+    index.symlink_to(elsewhere)
+
+
+def a_second_name(index: Path, elsewhere: Path) -> None:
+    elsewhere.hardlink_to(index)
+
+
+def a_folder(index: Path, elsewhere: Path) -> None:
+    index.replace(elsewhere)
+    index.mkdir()
+    (index / "kept").write_text("kept")
+
+
+def a_pipe(index: Path, elsewhere: Path) -> None:
+    index.replace(elsewhere)
+    os.mkfifo(index)
+
+
+NO_PLAIN_FILE = pytest.mark.parametrize("turn_into", [a_link, a_second_name, a_folder, a_pipe])
+
+
+@NO_PLAIN_FILE
+async def test_an_index_that_is_no_plain_file_is_kept_aside(tmp_path: Path, turn_into: Callable[..., None]) -> None:
+    day, elsewhere = tmp_path / "2026-02-04", tmp_path / "elsewhere"
+    day.mkdir()
+    append_entries(day, [{"clip_id": "earlier"}])
+    turn_into(day / "session.index.json", elsewhere)
+    before, status = elsewhere.read_bytes(), (day / "session.index.json").lstat()
+    history = ScoreHistory()
+
+    with capture_logs() as logs:
+        assert place(history, take(day, "a", 60.0)).score_trend is None
+        assert place(history, take(day, "b", 10.0)).score_trend == 30.0
+        assert await history.flush()
+
+    assert [line["event"] for line in logs] == ["session_index_unreadable", "session_index_set_aside"]
+    assert [entry["clip_id"] for entry in read_entries(day)] == ["a", "b"]
+    assert elsewhere.read_bytes() == before
+    assert os.path.samestat((day / "session.index.json.broken-1").lstat(), status)
+    assert sorted(path.name for path in day.iterdir()) == ["session.index.json", "session.index.json.broken-1"]
+
+
+@NO_PLAIN_FILE
+async def test_the_next_day_does_without_it_too(tmp_path: Path, turn_into: Callable[..., None]) -> None:
+    yesterday, today = tmp_path / "2026-02-04", tmp_path / "2026-02-05"
+    yesterday.mkdir()
+    append_entries(yesterday, [{"clip_id": "earlier"}])
+    turn_into(yesterday / "session.index.json", tmp_path / "elsewhere")
+    history = ScoreHistory()
+    place(history, take(today, "a", 60.0))
+    history = await restarted(history)
+    assert place(history, take(today, "b", 10.0)).score_trend == 30.0
+
+
+async def test_an_index_that_is_put_right_before_it_is_written_gets_no_entry_twice(tmp_path: Path) -> None:
+    day = tmp_path / "2026-02-04"
+    history = ScoreHistory()
+    place(history, take(day, "a", 60.0))
+    history = await restarted(history)
+    (tmp_path / "backup").hardlink_to(day / "session.index.json")
+    place(history, take(day, "a", 60.0))
+    place(history, take(day, "b", 10.0))
+    (tmp_path / "backup").unlink()
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(day)] == ["a", "b"]
 
 
 async def test_entries_wait_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
