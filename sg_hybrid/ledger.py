@@ -98,7 +98,8 @@ class Ledger:
         self._days: dict[str, Day] = {}
         self._news = anyio.Event()
         self._saved: dict[str, Day] = {}
-        self._said: str = ""
+        self._said: dict[Purpose, str] = {}
+        """The last day whose limit was said."""
 
     async def load(self) -> None:
         """Read what is there; a file that cannot be read counts as empty, and is said."""
@@ -115,10 +116,10 @@ class Ledger:
         return self._days.get(self._date(), Day())
 
     def may_ask(self, purpose: Purpose) -> bool:
-        """Whether a call may be made; the first refusal of a day is logged."""
+        """Whether a call may be made; the first refusal of a day is logged, for each purpose."""
         allowed = may_call(self.today, self._limits, purpose)
-        if not allowed and self._said != self._date() + purpose:
-            self._said = self._date() + purpose
+        if not allowed and self._said.get(purpose) != self._date():
+            self._said[purpose] = self._date()
             _log.warning("ai_daily_limit", purpose=purpose, calls=self.today.calls, tokens=self.today.tokens)
         return allowed
 

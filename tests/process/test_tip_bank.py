@@ -292,3 +292,18 @@ def test_live_calls_leave_half_of_the_day_to_preparing() -> None:
     assert not may_call(Day(live_calls=5, prepare_calls=5), limits, "prepare")
     assert not may_call(Day(tokens=1000), limits, "prepare")
     assert not may_call(Day(), DailyLimits(calls=0), "live")
+
+
+async def test_the_limit_is_said_once_a_day_for_each_purpose(root: Path, clock: WallClock) -> None:
+    ledger = Ledger(root, clock, DailyLimits(calls=0))
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert not ledger.may_ask("live")
+            assert not ledger.may_ask("prepare")
+        clock.wall += timedelta(days=1)
+        assert not ledger.may_ask("live")
+    assert [(line["event"], line["purpose"]) for line in logs] == [
+        ("ai_daily_limit", "live"),
+        ("ai_daily_limit", "prepare"),
+        ("ai_daily_limit", "live"),
+    ]
