@@ -270,9 +270,12 @@ class DiskSpool:
         """
         return await self._expiry.expire_due()
 
-    async def clean_applied(self, keep_days: float) -> int:
-        """Remove audit copies that were applied more than `keep_days` ago; return how many. Raises OSError."""
+    async def clean_applied(self, keep_days: float) -> int | None:
+        """Remove audit copies that were applied more than `keep_days` ago; return how many.
+
+        None if the wall clock was never set, so that nobody can tell. Raises OSError.
+        """
         now = self._state.clock.now()
         if not policy.is_credible(now):
-            return 0
+            return None
         return await self._state.hop(remove_applied, self._state.root, now.timestamp() - keep_days * _DAY_S)

@@ -20,6 +20,9 @@ others put in; a reply of ours ends the pause, and a claim looks into the folder
 CLEAN_EVERY_S: Final = 86_400.0
 """Seconds between two looks for old audit copies."""
 
+CLEAN_AGAIN_S: Final = 300.0
+"""Seconds after such a look that failed, or that an unset clock made impossible."""
+
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
@@ -57,8 +60,8 @@ class SweptSpool(Protocol):
         """Discard what is over its time; return how many. Raises OSError or CoachError."""
         ...
 
-    async def clean_applied(self, keep_days: float) -> int:
-        """Remove old audit copies; return how many. Raises OSError or CoachError."""
+    async def clean_applied(self, keep_days: float) -> int | None:
+        """Remove old audit copies; return how many, None if nobody can tell now. Raises OSError or CoachError."""
         ...
 
 
@@ -135,12 +138,16 @@ class Sweeper:
             return await action()
         except (OSError, CoachError) as error:
             self._failed += 1
-            _log.error("sweep_failed", step=step, error=str(error), remedy="tried again with the next sweep")
+            _log.error("sweep_failed", step=step, error=str(error), remedy="tried again soon")
             return otherwise
 
     async def _clean_if_due(self) -> int:
         now = self._clock.boottime()
         if now < self._clean_at:
             return 0
+        self._clean_at = now + CLEAN_AGAIN_S
+        cleaned = await self._spool.clean_applied(self._keep_days)
+        if cleaned is None:
+            return 0
         self._clean_at = now + CLEAN_EVERY_S
-        return await self._spool.clean_applied(self._keep_days)
+        return cleaned

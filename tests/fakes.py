@@ -206,9 +206,9 @@ class MemorySpool:
             await self.give_back(claim)
         return self._look()
 
-    async def clean_applied(self, keep_days: float) -> int:
+    async def clean_applied(self, keep_days: float) -> int | None:
         await self._step()
-        return 0
+        return 0 if policy.is_credible(self._clock.now()) else None
 
     async def recover(self, settle: Callable[[Path, str], bool]) -> None:
         """End the claims of the last process, as `spool_recovery` does."""

@@ -406,7 +406,8 @@ async def test_an_unset_clock_removes_no_audit_copy(root: Path, spool: DiskSpool
     os.utime(root / "applied" / ENTRY, (-1e9, -1e9))
     clock.set_wall(datetime(1970, 1, 1, tzinfo=UTC))
 
-    assert await spool.clean_applied(30) == 0
+    assert await spool.clean_applied(30) is None
+    assert names(root, "applied") == [ENTRY]
 
 
 async def test_the_audit_counts_from_when_a_reply_was_applied(root: Path, spool: DiskSpool, clock: FakeClock) -> None:

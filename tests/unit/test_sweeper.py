@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sg_coach.errors import UnsafePath
-from sg_hybrid.sweeper import Sweeper, SweepStats
+from sg_hybrid.sweeper import CLEAN_AGAIN_S, Sweeper, SweepStats
 from tests.fakes import FakeClock, MemorySpool
 from tests.late_replies import addendum, context
 
@@ -23,6 +23,7 @@ class ScriptedSpool:
     asked: list[str] = field(default_factory=list)
     waiting: int = 0
     left: int = 4
+    cleaned: int | None = 6
 
     async def until_needed(self) -> None:
         await anyio.sleep_forever()
@@ -35,9 +36,9 @@ class ScriptedSpool:
         self._ask("expire")
         return 5
 
-    async def clean_applied(self, keep_days: float) -> int:
+    async def clean_applied(self, keep_days: float) -> int | None:
         self._ask(f"clean {keep_days:g}")
-        return 6
+        return self.cleaned
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -80,6 +81,33 @@ async def test_it_sweeps_in_its_interval_whatever_the_disk_does_and_cleans_once_
 
     assert spool.asked.count("expire") == sweeps
     assert spool.asked.count("clean 30") == cleanings
+
+
+async def test_with_an_unset_clock_it_asks_again_in_minutes_until_somebody_set_it() -> None:
+    spool = ScriptedSpool(waiting=1, cleaned=None)
+    sweeper = Sweeper(spool, FakeClock(), interval_s=5, keep_days=30)
+
+    with anyio.move_on_after(CLEAN_AGAIN_S + 1):
+        await sweeper.run()
+    assert spool.asked.count("clean 30") == 2
+    assert spool.asked.count("expire") > 20
+    spool.cleaned = 6
+    with anyio.move_on_after(10 * CLEAN_AGAIN_S):
+        await sweeper.run()
+    assert spool.asked.count("clean 30") == 3
+
+
+async def test_a_cleaning_that_the_disk_refused_is_tried_again_in_minutes() -> None:
+    spool = ScriptedSpool(errors={"clean 30": OSError(errno.EIO, "bad disk")}, waiting=1)
+    sweeper = Sweeper(spool, FakeClock(), interval_s=5, keep_days=30)
+
+    with anyio.move_on_after(2 * CLEAN_AGAIN_S + 1):
+        await sweeper.run()
+    assert spool.asked.count("clean 30") == 3
+    spool.errors.clear()
+    with anyio.move_on_after(10 * CLEAN_AGAIN_S):
+        await sweeper.run()
+    assert spool.asked.count("clean 30") == 4
 
 
 async def test_with_nothing_waiting_it_sweeps_once_a_minute() -> None:
