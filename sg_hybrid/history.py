@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,17 +18,15 @@ from typing import Any, Final
 import anyio
 import structlog
 
-from sg_coach.errors import CoachError, InvalidInput, UnsafePath
-from sg_coach.models import CoachingDeterministic, TakeResult
+from sg_coach.errors import CoachError
+from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import Standing, next_standing
-from sg_coach.session_index import append_entries, read_entries, remove_stale_temporaries
+from sg_coach.session_index import append_entries, remove_stale_temporaries
 from sg_coach.uncertainty import score_se
 
+from .day_index import Standings, entries_of, follow, index_entry
 from .fs import run_blocking
 from .models import Take, program_key
-
-Standings = dict[tuple[str, str], Standing]
-"""Where the sessions stand, by session id and program."""
 
 RETRY_S: Final = 5.0
 """Pause after an index that could not be written (disk full, read-only); it doubles with each failure in a row."""
@@ -154,84 +152,21 @@ class ScoreHistory:
         standings: Standings = {}
         try:
             if earlier is not None:
-                _follow(_entries(earlier) or (), standings)
-            found = _entries(folder)
+                follow(entries_of(earlier) or (), standings)
+            found = entries_of(folder)
         except OSError as error:
             _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
             self._doubtful.add(folder)
             return
         if found is None:
             self._doubtful.add(folder)  # somebody may put it right before we write
-        takes = _follow(found or (), standings)
+        takes = follow(found or (), standings)
         with self._lock:
             for session, standing in standings.items():
                 self._standings.setdefault(session, standing)
             day.takes = takes | day.takes
             day.loaded = True
         self._untidy.append(folder)
-
-
-def _follow(entries: Sequence[dict[str, Any]], standings: Standings) -> dict[tuple[str, str], Standing | None]:
-    """Follow the sessions through an index; return where each stood before each take.
-
-    Entries of others (verdicts, older files) carry no average and are passed over.
-    """
-    takes: dict[tuple[str, str], Standing | None] = {}
-    for entry in entries:
-        if "score_ema" in entry:
-            session = str(entry.get("session_id")), str(entry.get("program"))
-            takes[str(entry.get("clip_id")), str(entry.get("input_sha256"))] = standings.get(session)
-            if (after := _standing(entry)) is not None:
-                standings[session] = after
-    return takes
-
-
-def _standing(entry: Mapping[str, Any]) -> Standing | None:
-    """What an entry says of its session; None while no take of it could be measured."""
-    average, se = entry.get("score_ema"), entry.get("score_ema_se")
-    if not isinstance(average, int | float):
-        return None
-    return Standing(float(average), float(se) if isinstance(se, int | float) else 0.0)
-
-
-def index_entry(take: Take, coaching: CoachingDeterministic, after: Standing | None) -> dict[str, Any]:
-    """Return the session index entry of one take."""
-    decision = coaching.decision
-    return {
-        "clip_id": take.clip_id,
-        "timestamp": coaching.created_at_utc,
-        "verdict": "pass" if coaching.take_result is TakeResult.PASS else "struggle",
-        "coach_hint": coaching.coach_hint,
-        "adjustments": {
-            "density": decision.density_bucket,
-            "syncopation": decision.syncopation_bucket,
-            "tempo": decision.tempo_delta_bpm,
-            "difficulty": decision.difficulty_delta,
-        },
-        "source": "coach",
-        "session_id": str(take.session.session_id),
-        "program": program_key(take.session),
-        "score": coaching.score,
-        "take_result": str(coaching.take_result),
-        "input_sha256": take.take_id,
-        "score_ema": after.average if after else None,
-        **({"score_ema_se": after.se} if after and after.se else {}),
-    }
-
-
-def _entries(folder: Path) -> list[dict[str, Any]] | None:
-    """Return an index's entries; None if it is broken or no plain file, so that a new one will be begun.
-
-    Raises OSError if it cannot be read, also not again.
-    """
-    try:
-        try:
-            return read_entries(folder)
-        except OSError:
-            return read_entries(folder)
-    except (InvalidInput, UnsafePath) as error:
-        _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
-        return None
 
 
 def _day_before(folder: Path) -> Path | None:
