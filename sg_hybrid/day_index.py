@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -18,7 +19,15 @@ from .models import Take, program_key
 Standings = dict[tuple[str, str], Standing]
 """Where the sessions stand, by session id and program."""
 
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 _log = structlog.get_logger(__name__)
+
+
+def later(one: Path, other: Path) -> Path:
+    """Return the folder of the later day; the first if they are the same day, or one is no day's."""
+    are_days = _DAY.fullmatch(one.name) and _DAY.fullmatch(other.name)
+    return other if are_days and other.name > one.name else one
 
 
 def entries_of(folder: Path) -> list[dict[str, Any]] | None:

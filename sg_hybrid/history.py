@@ -2,12 +2,14 @@
 
 A score is admitted once, in the order of arrival; its entry is queued at that moment and written by one writer in
 groups, so what is on disk is always a beginning of what was admitted. A take costs the same after one earlier take and
-after a thousand; a day's index is read once, when its first take comes.
+after a thousand; a day's index is read when its first take comes, and again if its folder is another one since, or was
+not asked for in a long time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,13 +20,14 @@ from typing import Any, Final
 import anyio
 import structlog
 
+from sg_coach.contract import INDEX_FILE
 from sg_coach.errors import CoachError
 from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import Standing, next_standing
 from sg_coach.session_index import append_entries, remove_stale_temporaries
 from sg_coach.uncertainty import score_se
 
-from .day_index import Standings, entries_of, follow, index_entry
+from .day_index import Standings, entries_of, follow, index_entry, later
 from .fs import run_blocking
 from .models import Take, program_key
 
@@ -34,16 +37,23 @@ RETRY_S: Final = 5.0
 MAX_RETRY_S: Final = 60.0
 """Longest pause in which no take comes; the next take's entry ends it after `RETRY_S`."""
 
+MAX_DAYS: Final = 32
+"""So many day folders are remembered, and those with entries that wait; of others the index is read again."""
+
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Day:
     """What one day folder's index says: where the session stood before each take, by clip id and take id."""
 
+    folder: Path
+    identity: tuple[int, int] | None
     takes: dict[tuple[str, str], Standing | None] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     loaded: bool = False
+    unwritten: int = 0
+    """Entries that wait to be written, or are being written right now."""
 
 
 class ScoreHistory:
@@ -51,9 +61,11 @@ class ScoreHistory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._standings: Standings = {}
+        self._standings: dict[tuple[str, str], tuple[Path, Standing]] = {}
+        """By session: the latest day folder that told of it, and where it stands."""
         self._days: dict[Path, _Day] = {}
-        self._waiting: deque[tuple[Path, dict[str, Any]]] = deque()
+        """Those that were asked for last come last."""
+        self._waiting: deque[tuple[_Day, dict[str, Any]]] = deque()
         self._untidy: deque[Path] = deque()
         """Folders that this process has not tidied yet: no hint waits for that."""
         self._doubtful: set[Path] = set()
@@ -66,23 +78,32 @@ class ScoreHistory:
         The same take again gets the same standing and no second entry. Blocks for the disk when the day is new.
         """
         folder = take.bundle.parent
-        day = self._day(folder)
+        while True:
+            day = self._day(folder, (take.clip_id, take.take_id))
+            with self._lock:
+                if self._days.get(folder) is day:  # nobody forgot it meanwhile
+                    return self._admit(day, take, coach)
+
+    def _admit(
+        self, day: _Day, take: Take, coach: Callable[[Standing | None], CoachingDeterministic]
+    ) -> CoachingDeterministic:
         this, session = (take.clip_id, take.take_id), (str(take.session.session_id), program_key(take.session))
-        with self._lock:
-            if this in day.takes:
-                return coach(day.takes[this])
-            before = self._standings.get(session)
-            coaching = coach(before)
-            after = next_standing(before, coaching.score, score_se(take.session))
-            if after is not None:
-                self._standings[session] = after
-            day.takes[this] = before
-            self._waiting.append((folder, index_entry(take, coaching, after)))
+        if this in day.takes:
+            return coach(day.takes[this])
+        told_by, before = self._standings.get(session, (day.folder, None))
+        coaching = coach(before)
+        after = next_standing(before, coaching.score, score_se(take.session))
+        if after is not None:
+            self._standings[session] = later(told_by, day.folder), after
+        day.takes[this] = before
+        day.unwritten += 1
+        self._waiting.append((day, index_entry(take, coaching, after)))
         return coaching
 
     def has(self, folder: Path, clip_id: str, take_id: str) -> bool:
         """Whether a take of this day folder was admitted. Blocks for the disk when the day is new."""
-        return (clip_id, take_id) in self._day(folder).takes
+        this = clip_id, take_id
+        return this in self._day(folder, this).takes
 
     def kick(self) -> None:
         """Tell the writer that entries wait. Call it on the event loop."""
@@ -111,43 +132,66 @@ class ScoreHistory:
         while self._untidy:
             with contextlib.suppress(OSError, CoachError):
                 remove_stale_temporaries(self._untidy.popleft())
-        groups: dict[Path, list[dict[str, Any]]] = {}
+        groups: dict[_Day, list[dict[str, Any]]] = {}
         while self._waiting:
-            folder, entry = self._waiting.popleft()
-            groups.setdefault(folder, []).append(entry)
-        written = [self._write_group(folder, entries) for folder, entries in groups.items()]
+            day, entry = self._waiting.popleft()
+            groups.setdefault(day, []).append(entry)
+        written = [self._write_group(day, entries) for day, entries in groups.items()]
         return all(written)
 
-    def _write_group(self, folder: Path, entries: Sequence[dict[str, Any]]) -> bool:
+    def _write_group(self, day: _Day, entries: Sequence[dict[str, Any]]) -> bool:
+        folder = day.folder
         try:
             aside = append_entries(folder, entries, again=folder in self._doubtful)
         except FileNotFoundError:
             _log.warning("session_index_dropped", folder=str(folder), entries=len(entries), reason="the folder is gone")
         except (OSError, CoachError) as error:
             _log.error("session_index_failed", folder=str(folder), entries=len(entries), error=str(error))
-            self._waiting.extendleft((folder, entry) for entry in reversed(entries))
+            self._waiting.extendleft((day, entry) for entry in reversed(entries))
             self._doubtful.add(folder)
             return False
         else:
             if aside is not None:
                 _log.warning("session_index_set_aside", folder=str(folder), path=str(aside))
         self._doubtful.discard(folder)
+        with self._lock:
+            day.unwritten -= len(entries)
         return True
 
-    def _day(self, folder: Path) -> _Day:
-        with self._lock:
-            day = self._days.setdefault(folder, _Day())
+    def _day(self, folder: Path, this: tuple[str, str]) -> _Day:
+        """Return what is known of a day folder, a take of which is asked for."""
+        day = self._known(folder, this)
         if not day.loaded:
             with day.lock:
                 if not day.loaded:
-                    self._load(folder, day)
+                    self._load(day)
         return day
 
-    def _load(self, folder: Path, day: _Day) -> None:
+    def _known(self, folder: Path, this: tuple[str, str]) -> _Day:
+        """Look whether what is known is about the folder that stands there now; if it is not, begin anew."""
+        identity, day = _identity(folder), self._days.get(folder)
+        is_about_it = day is not None and _is_about(day, identity, this)
+        with self._lock:
+            if day is not None and not is_about_it and self._days.get(folder) is day and not day.unwritten:
+                self._forget(day)
+            found = self._days[folder] = self._days.pop(folder, _Day(folder, identity))
+            for oldest in list(self._days.values())[:-MAX_DAYS]:
+                if not oldest.unwritten:
+                    self._forget(oldest)
+        return found
+
+    def _forget(self, day: _Day) -> None:
+        """Let go of a day, all of whose entries are written, and of the sessions that no later one told of."""
+        del self._days[day.folder]
+        self._doubtful.discard(day.folder)
+        self._standings = {session: known for session, known in self._standings.items() if known[0] != day.folder}
+
+    def _load(self, day: _Day) -> None:
         """Read the folder's index, and before it the one of the day before: a session may pass midnight.
 
         A disk that refuses costs a take its trend and never its hint; the next take asks again.
         """
+        folder = day.folder
         earlier = _day_before(folder)
         standings: Standings = {}
         try:
@@ -163,10 +207,30 @@ class ScoreHistory:
         takes = follow(found or (), standings)
         with self._lock:
             for session, standing in standings.items():
-                self._standings.setdefault(session, standing)
+                told_by, known = self._standings.get(session, (folder, standing))
+                self._standings[session] = later(told_by, folder), known
             day.takes = takes | day.takes
             day.loaded = True
         self._untidy.append(folder)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return which folder stands there; None if none can be seen."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_about(day: _Day, identity: tuple[int, int] | None, this: tuple[str, str]) -> bool:
+    """Whether a day is the folder that stands there. A new folder may get the number of the old one, yet no index.
+
+    What waits to be written keeps a day alive: it goes where the folder is then.
+    """
+    if day.unwritten:
+        return True
+    return day.identity == identity and (this not in day.takes or os.path.lexists(day.folder / INDEX_FILE))
 
 
 def _day_before(folder: Path) -> Path | None:

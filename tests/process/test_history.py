@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,81 @@ async def test_a_broken_index_is_kept_aside(tmp_path: Path) -> None:
     assert await history.flush()
     assert [entry["clip_id"] for entry in read_entries(tmp_path)] == ["a"]
     assert (tmp_path / "session.index.json.broken-1").read_text() == '{"entries": ['
+
+
+@pytest.mark.parametrize("played_again", ["a", "c"], ids=["the same take", "another take"])
+async def test_a_day_folder_that_is_removed_and_played_in_again_begins_anew(tmp_path: Path, played_again: str) -> None:
+    day = tmp_path / "2026-02-04"
+    history = ScoreHistory()
+    place(history, take(day, "a", 60.0))
+    place(history, take(day, "b", 10.0))
+    assert await history.flush()
+    shutil.rmtree(day)
+    (tmp_path / "takes the old folder's number").mkdir()
+
+    again = take(day, played_again, 60.0)
+    assert not history.has(day, again.clip_id, again.take_id)
+    assert place(history, again).score_trend is None
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(day)] == [played_again]
+
+
+async def test_a_new_day_folder_may_have_the_number_of_the_old_one(tmp_path: Path) -> None:
+    """As after `rmtree` and `mkdir` on most file systems."""
+    day = tmp_path / "2026-02-04"
+    history = ScoreHistory()
+    place(history, take(day, "a"))
+    assert await history.flush()
+    (day / "session.index.json").unlink()
+
+    place(history, take(day, "a"))
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(day)] == ["a"]
+
+
+async def test_a_day_folder_that_is_removed_before_its_entries_are_written_begins_anew(tmp_path: Path) -> None:
+    day = tmp_path / "2026-02-04"
+    history = ScoreHistory()
+    place(history, take(day, "a", 60.0))
+    shutil.rmtree(day)
+    assert await history.flush()
+    assert place(history, take(day, "a", 60.0)).score_trend is None
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(day)] == ["a"]
+
+
+async def test_a_day_folder_that_is_swapped_while_its_entries_wait_gets_them_once(tmp_path: Path) -> None:
+    day = tmp_path / "2026-02-04"
+    history = ScoreHistory()
+    place(history, take(day, "a"))
+    day.rename(tmp_path / "away")
+    place(history, take(day, "a"))
+    place(history, take(day, "b"))
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(day)] == ["a", "b"]
+
+
+async def test_only_the_last_days_are_remembered_and_the_others_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sg_hybrid.history.MAX_DAYS", 3)
+    days = [tmp_path / f"2026-02-{number:02}" for number in range(1, 9)]
+    history = ScoreHistory()
+    for day in days:
+        place(history, take(day, "a", 60.0, session_id=session_of(day)))
+    assert len(history._days) == 8, "what waits to be written is not forgotten"
+    assert await history.flush()
+
+    assert [history.has(day, "a", take(day, "a", 60.0).take_id) for day in days] == [True] * 8
+    assert (len(history._days), len(history._standings)) == (3, 4)  # and of the day before those three
+    assert place(history, take(days[0], "b", 10.0, session_id=session_of(days[0]))).score_trend == 30.0
+    assert place(history, take(days[0], "a", 60.0, session_id=session_of(days[0]))).score_trend is None
+    assert await history.flush()
+    assert [entry["clip_id"] for entry in read_entries(days[0])] == ["a", "b"]
+
+
+def session_of(day: Path) -> str:
+    return f"00000000-0000-0000-0000-0000000000{day.name[-2:]}"
 
 
 def a_link(index: Path, elsewhere: Path) -> None:
