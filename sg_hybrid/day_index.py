@@ -45,19 +45,23 @@ def entries_of(folder: Path) -> list[dict[str, Any]] | None:
         return None
 
 
-def follow(entries: Sequence[dict[str, Any]], standings: Standings) -> dict[tuple[str, str], Standing | None]:
-    """Follow the sessions through an index; return where each stood before each take.
+def follow(
+    entries: Sequence[dict[str, Any]], before: Mapping[tuple[str, str], Standing]
+) -> tuple[dict[tuple[str, str], Standing | None], Standings]:
+    """Follow the sessions through an index; return where each stood before each take, and after its last one here.
 
-    Entries of others (verdicts, older files) carry no average and are passed over.
+    `before` is where they stood before this day. Entries of others (verdicts, older files) carry no average and are
+    passed over.
     """
     takes: dict[tuple[str, str], Standing | None] = {}
+    ends: Standings = {}
     for entry in entries:
         if "score_ema" in entry:
             session = str(entry.get("session_id")), str(entry.get("program"))
-            takes[str(entry.get("clip_id")), str(entry.get("input_sha256"))] = standings.get(session)
+            takes[str(entry.get("clip_id")), str(entry.get("input_sha256"))] = ends.get(session, before.get(session))
             if (after := _standing(entry)) is not None:
-                standings[session] = after
-    return takes
+                ends[session] = after
+    return takes, ends
 
 
 def _standing(entry: Mapping[str, Any]) -> Standing | None:

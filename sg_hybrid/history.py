@@ -193,10 +193,10 @@ class ScoreHistory:
         """
         folder = day.folder
         earlier = _day_before(folder)
-        standings: Standings = {}
+        before: Standings = {}
         try:
             if earlier is not None:
-                follow(entries_of(earlier) or (), standings)
+                _, before = follow(entries_of(earlier) or (), {})
             found = entries_of(folder)
         except OSError as error:
             _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
@@ -204,14 +204,21 @@ class ScoreHistory:
             return
         if found is None:
             self._doubtful.add(folder)  # somebody may put it right before we write
-        takes = follow(found or (), standings)
+        takes, ends = follow(found or (), before)
         with self._lock:
-            for session, standing in standings.items():
-                told_by, known = self._standings.get(session, (folder, standing))
-                self._standings[session] = later(told_by, folder), known
+            self._learn(folder, ends, folder)
+            self._learn(folder, before, earlier or folder)
             day.takes = takes | day.takes
             day.loaded = True
         self._untidy.append(folder)
+
+    def _learn(self, folder: Path, ends: Standings, told_by: Path) -> None:
+        """What a day's index says of a session holds, unless we know of a take of that day or of a later one."""
+        for session, standing in ends.items():
+            known_by, known = self._standings.get(session, (told_by, standing))
+            if known_by != later(known_by, told_by):
+                known = standing
+            self._standings[session] = later(known_by, folder), known
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

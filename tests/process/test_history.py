@@ -126,6 +126,26 @@ async def test_a_session_may_pass_midnight(tmp_path: Path) -> None:
     assert place(history, take(tmp_path / "2026-02-04", "late", 10.0)).score_trend is not None
 
 
+@pytest.mark.parametrize("seen", [(), ("2026-02-04",), ("2026-02-04", "2026-02-05"), ("2026-02-05", "2026-02-04")])
+async def test_after_a_restart_it_goes_on_from_its_last_take(tmp_path: Path, seen: tuple[str, ...]) -> None:
+    """Whatever days the start looked at, in whatever order."""
+    history = ScoreHistory()
+    place(history, take(tmp_path / "2026-02-04", "a", 60.0))
+    place(history, take(tmp_path / "2026-02-05", "b", 10.0))
+    history = await restarted(history)
+    for day in seen:
+        assert not history.has(tmp_path / day, "another", "sha256:another")
+    assert place(history, take(tmp_path / "2026-02-05", "c", 10.0)).score_trend == 21.0
+
+
+async def test_what_is_not_written_yet_counts_after_midnight(tmp_path: Path) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path / "2026-02-04", "a", 60.0))
+    assert await history.flush()
+    place(history, take(tmp_path / "2026-02-04", "b", 10.0))
+    assert place(history, take(tmp_path / "2026-02-05", "c", 10.0)).score_trend == 21.0
+
+
 async def test_verdicts_of_the_generator_are_passed_over(tmp_path: Path) -> None:
     append_entries(tmp_path, [{"clip_id": "a", "timestamp": NOW, "verdict": "pass"}])
     history = ScoreHistory()
