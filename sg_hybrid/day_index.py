@@ -24,9 +24,13 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _log = structlog.get_logger(__name__)
 
 
+def is_day_name(name: str) -> bool:
+    return _DAY.fullmatch(name) is not None
+
+
 def later(one: Path, other: Path) -> Path:
     """Return the folder of the later day; the first if they are the same day, or one is no day's."""
-    are_days = _DAY.fullmatch(one.name) and _DAY.fullmatch(other.name)
+    are_days = is_day_name(one.name) and is_day_name(other.name)
     return other if are_days and other.name > one.name else one
 
 

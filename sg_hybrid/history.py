@@ -27,7 +27,8 @@ from sg_coach.progression import Standing, next_standing
 from sg_coach.session_index import append_entries, remove_stale_temporaries
 from sg_coach.uncertainty import score_se
 
-from .day_index import Standings, entries_of, follow, index_entry, later
+from .day_index import Standings, index_entry, later
+from .day_reader import DayReader
 from .fs import run_blocking
 from .models import Take, program_key
 
@@ -61,6 +62,7 @@ class ScoreHistory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._reader = DayReader()
         self._standings: dict[tuple[str, str], tuple[Path, Standing]] = {}
         """By session: the latest day folder that told of it, and where it stands."""
         self._days: dict[Path, _Day] = {}
@@ -192,23 +194,18 @@ class ScoreHistory:
         A disk that refuses costs a take its trend and never its hint; the next take asks again.
         """
         folder = day.folder
-        earlier = _day_before(folder)
-        before: Standings = {}
         try:
-            if earlier is not None:
-                _, before = follow(entries_of(earlier) or (), {})
-            found = entries_of(folder)
+            read = self._reader.read(folder)
         except OSError as error:
             _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
             self._doubtful.add(folder)
             return
-        if found is None:
+        if not read.is_whole:
             self._doubtful.add(folder)  # somebody may put it right before we write
-        takes, ends = follow(found or (), before)
         with self._lock:
-            self._learn(folder, ends, folder)
-            self._learn(folder, before, earlier or folder)
-            day.takes = takes | day.takes
+            self._learn(folder, read.ends, folder)
+            self._learn(folder, read.before, read.earlier or folder)
+            day.takes = {**read.takes, **day.takes}
             day.loaded = True
         self._untidy.append(folder)
 
@@ -238,12 +235,3 @@ def _is_about(day: _Day, identity: tuple[int, int] | None, this: tuple[str, str]
     if day.unwritten:
         return True
     return day.identity == identity and (this not in day.takes or os.path.lexists(day.folder / INDEX_FILE))
-
-
-def _day_before(folder: Path) -> Path | None:
-    """Return the latest sibling day folder before `folder`, if `folder` is a day folder itself."""
-    try:
-        earlier = [path for path in folder.parent.glob("????-??-??") if path.name < folder.name and path.is_dir()]
-    except OSError:
-        return None
-    return max(earlier, default=None) if len(folder.name) == len("2026-01-01") else None

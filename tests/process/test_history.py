@@ -18,6 +18,7 @@ from sg_coach.models import CoachingDeterministic
 from sg_coach.progression import Standing, apply_progression_policy, next_ema
 from sg_coach.session_index import append_entries, read_entries
 from sg_coach.uncertainty import score_se
+from sg_hybrid import day_index
 from sg_hybrid.history import ScoreHistory
 from sg_hybrid.models import Take
 from tests.fake_edges import session
@@ -144,6 +145,73 @@ async def test_what_is_not_written_yet_counts_after_midnight(tmp_path: Path) -> 
     assert await history.flush()
     place(history, take(tmp_path / "2026-02-04", "b", 10.0))
     assert place(history, take(tmp_path / "2026-02-05", "c", 10.0)).score_trend == 21.0
+
+
+@pytest.mark.parametrize("count", [4, 40])
+async def test_a_start_lists_a_root_once_and_reads_each_index_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    days = [tmp_path / f"20{number:02}-02-04" for number in range(count)]
+    for day in days:
+        day.mkdir()
+        append_entries(day, [{"clip_id": "a"}])
+    read, listed, seen = (counted(monkeypatch, os, name) for name in ("open", "listdir", "stat"))
+    scanned = counted(monkeypatch, os, "scandir")
+    looked, parsed = counted(monkeypatch, os, "lstat"), counted(monkeypatch, day_index, "read_entries")
+    history = ScoreHistory()
+    for day in days:
+        assert not history.has(day, "b", "sha256:b")
+    assert (listed, scanned) == ([tmp_path], [])
+    assert parsed == days
+    assert len(read) == 2 * count  # the folder and the file
+    assert len(seen) + len(looked) <= 6 * count
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[object]:
+    """What a function is asked for, call by call."""
+    asked: list[object] = []
+    real = getattr(owner, name)
+
+    def function(path: object, *more: object, **options: object) -> object:
+        asked.append(path)
+        return real(path, *more, **options)
+
+    monkeypatch.setattr(owner, name, function)
+    return asked
+
+
+async def test_a_day_that_comes_later_is_seen(tmp_path: Path) -> None:
+    history = ScoreHistory()
+    for number in (1, 3):
+        day = tmp_path / f"2026-02-{number:02}"
+        place(history, take(day, "a", 60.0, session_id=session_of(day)))
+    other = ScoreHistory()
+    place(other, take(tmp_path / "2026-02-05", "b", 60.0))
+    assert await other.flush()
+    assert place(history, take(tmp_path / "2026-02-06", "c", 10.0)).score_trend == 30.0
+
+
+@pytest.mark.parametrize("stands_there", ["a file", "a link"])
+async def test_what_is_no_day_folder_is_not_the_day_before(tmp_path: Path, stands_there: str) -> None:
+    history = ScoreHistory()
+    place(history, take(tmp_path / "2026-02-03", "a", 60.0))
+    history = await restarted(history)
+    if stands_there == "a file":
+        (tmp_path / "2026-02-04").write_text("not ours")
+    else:
+        (tmp_path / "2026-02-04").symlink_to(tmp_path)
+    (tmp_path / "2026-02-0x").mkdir()
+    assert place(history, take(tmp_path / "2026-02-05", "b", 10.0)).score_trend == 30.0
+
+
+async def test_the_day_before_is_read_again_when_somebody_wrote_into_it(tmp_path: Path) -> None:
+    yesterday, today = tmp_path / "2026-02-04", tmp_path / "2026-02-05"
+    history, other = ScoreHistory(), ScoreHistory()
+    yesterday.mkdir()
+    assert not history.has(yesterday, "a", "sha256:a")
+    place(other, take(yesterday, "a", 60.0))
+    assert await other.flush()
+    assert place(history, take(today, "b", 10.0)).score_trend == 30.0
 
 
 async def test_verdicts_of_the_generator_are_passed_over(tmp_path: Path) -> None:
