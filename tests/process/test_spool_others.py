@@ -369,10 +369,14 @@ async def test_a_reply_that_was_applied_and_is_put_in_again_is_put_aside(root: P
     shutil.copy(root / "applied" / ENTRY, root / "pending" / ENTRY)
     put_file(root, queued("clip_a", utc_text(EPOCH), ai_latency_ms=812), context())
 
-    assert await spool.claim(query("clip_next"), BUNDLE) is None
+    with capture_logs() as logs:
+        assert await spool.claim(query("clip_next"), BUNDLE) is None
 
     assert "never shown twice" in why_of(root)
     assert names(root, "applied") == [ENTRY]
+    said = next(event for event in logs if event["event"] == "reply_rejected")
+    assert (said["clip"], said["why"] + "\n") == ("clip_a", why_of(root))
+    assert said["path"] == str(root / "rejected" / ENTRY)
 
 
 async def test_the_audit_keeps_every_reply_of_a_clip(root: Path, spool: DiskSpool) -> None:
