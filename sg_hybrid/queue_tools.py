@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -42,6 +42,9 @@ from .queue_entry import (
 from .queue_folders import QueueFolders, copies_in, was_applied
 
 _MAX_WHY_BYTES: Final = 16 * 1024
+
+_File = tuple[int, int]
+"""Which file it is, whatever its name: one that is renamed stays the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +91,39 @@ def is_there(root: Path) -> bool:
 def list_queue(root: Path, now: datetime, ttl_s: float, states: Iterable[str] = STATES) -> list[QueueRow]:
     """Return the replies in the folders `states`, oldest first within each. A queue that is not there is empty.
 
-    Raises UnsafePath if `root` or one of the folders is none, OSError.
+    A reply that moves on meanwhile is listed once, in the later of its states. Raises UnsafePath if `root` or one of
+    the folders is none, OSError.
     """
-    rows: list[QueueRow] = []
     with contextlib.ExitStack() as stack:
         if _open_if_there(stack, root) is None:
-            return rows
+            return []
         contexts = _open_if_there(stack, root / CONTEXT)
-        for state in states:
-            folder = _open_if_there(stack, root / state)
-            if folder is not None:
-                listed = (_row(contexts, folder, name, now, ttl_s) for name in sorted(folder.names()))
-                rows += sorted((row for row in listed if row is not None), key=lambda row: -(row.age_s or 0.0))
-    return rows
+        opened = {state: _open_if_there(stack, root / state) for state in states}
+        folders = {state: folder for state, folder in opened.items() if folder is not None}
+        read = partial(_row, contexts, now=now, ttl_s=ttl_s)
+        seen = {place: read(*place) for place in _places(folders)}
+        if None in seen.values():  # moved on, perhaps to where we had looked already
+            seen |= {place: read(*place) for place in _places(folders) if place not in seen}
+    order = list(folders)
+    rows = _once(found for found in seen.values() if found is not None)
+    return sorted(rows, key=lambda row: (order.index(row.state), -(row.age_s or 0.0), row.path.name))
+
+
+def _places(folders: Mapping[str, Folder]) -> list[tuple[Folder, str, str]]:
+    """All entries by folder, name and clip id; looked for in the order of a reply's life: one that moves is not missed.
+
+    All are looked for before any is read.
+    """
+    in_order = [folders[state] for state in STATES if state in folders]
+    return [(folder, name, found[0]) for folder in in_order for name in folder.names() if (found := clip_of_copy(name))]
+
+
+def _once(found: Iterable[tuple[_File | None, QueueRow]]) -> Iterable[QueueRow]:
+    """Of two rows of one file, keep the later state: it moved between two looks."""
+    rows: dict[_File | Path, QueueRow] = {}
+    for file, row in sorted(found, key=lambda one: STATES.index(one[1].state)):
+        rows[file or row.path] = row
+    return rows.values()
 
 
 def _open_if_there(stack: contextlib.ExitStack, path: Path) -> Folder | None:
@@ -123,22 +146,22 @@ def _count(path: Path) -> int:
         return 0
 
 
-def _row(contexts: Folder | None, folder: Folder, name: str, now: datetime, ttl_s: float) -> QueueRow | None:
-    """Return what a name stands for; None if it is no entry's, or if it moved on while we looked."""
-    state, found = folder.path.name, clip_of_copy(name)
-    if found is None:
-        return None
+def _row(
+    contexts: Folder | None, folder: Folder, name: str, clip_id: str, *, now: datetime, ttl_s: float
+) -> tuple[_File | None, QueueRow] | None:
+    """Return what an entry's name stands for, and which file it is if it could be read; None if it moved on."""
+    state, status = folder.path.name, folder.status(name)
     try:
-        entry = parse_entry(folder.read(name, MAX_ENTRY_BYTES), found[0])
+        entry = parse_entry(folder.read(name, MAX_ENTRY_BYTES), clip_id)
     except FileNotFoundError:
         return None
     except (CoachError, OSError) as error:
         why = _why(folder, name) if state == REJECTED else None
-        return QueueRow(state, found[0], folder.path / name, problem=why or str(error))
+        return None, QueueRow(state, clip_id, folder.path / name, problem=why or str(error))
     age_s = (now - entry.queued_at).total_seconds() if policy.is_credible(now) else None
-    return QueueRow(
+    return status and (status.st_dev, status.st_ino), QueueRow(
         state,
-        found[0],
+        clip_id,
         folder.path / name,
         session_id=_session_id(contexts, entry),
         queued_at_utc=entry.addendum.queued_at_utc,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
 from sg_coach.errors import CoachError, InvalidInput
+from sg_coach.files import Folder
 from sg_coach.timestamps import utc_text
 from sg_hybrid.queue_entry import clip_of_copy, entry_bytes
 from sg_hybrid.queue_tools import QueueChange, count_entries, expire_ids, list_queue, requeue
@@ -77,6 +80,59 @@ def test_the_states_come_in_the_order_of_a_replys_life_oldest_first(root: Path) 
 
     assert [row.clip_id for row in rows] == ["clip_o", "clip_p", "clip_c", "clip_d", "clip_r"]
     assert [row.clip_id for row in list_queue(root, EPOCH, 300, states=["applied"])] == ["clip_d"]
+
+
+@pytest.mark.parametrize("target", ["claimed", "applied", "rejected"])
+@pytest.mark.parametrize("step", range(16))
+def test_a_reply_that_moves_on_while_we_look_is_listed_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch, step: int, target: str
+) -> None:
+    """Whenever it moves: before the first look, or after any of them."""
+    path = root / "pending" / "clip_p_ai_addendum.json"
+    moves = {step: lambda: path.rename(root / target / path.name)}
+    between_looks(monkeypatch, moves)
+
+    rows = list_queue(root, EPOCH, 300)
+
+    assert Counter(row.clip_id for row in rows) == Counter(["clip_o", "clip_p", "clip_c", "clip_d", "clip_r"])
+
+
+@pytest.mark.parametrize("there", range(12))
+@pytest.mark.parametrize("looks", range(1, 6))
+def test_a_reply_that_moves_there_and_back_is_not_listed_twice(
+    root: Path, monkeypatch: pytest.MonkeyPatch, there: int, looks: int
+) -> None:
+    path = root / "pending" / "clip_p_ai_addendum.json"
+    away = root / "claimed" / path.name
+    between_looks(monkeypatch, {there: lambda: path.rename(away), there + looks: lambda: away.rename(path)})
+
+    rows = list_queue(root, EPOCH, 300)
+
+    assert max(Counter(row.clip_id for row in rows).values()) == 1
+
+
+def between_looks(monkeypatch: pytest.MonkeyPatch, moves: Mapping[int, Callable[[], object]]) -> None:
+    """Do something before the look of that number: a listing of a folder or a reading of a file."""
+    looks = itertools.count()
+
+    def moving(real: Callable[..., Any]) -> Callable[..., Any]:
+        def look(*arguments: Any) -> Any:
+            moves.get(next(looks), lambda: None)()
+            return real(*arguments)
+
+        return look
+
+    for name in ("names", "read"):
+        monkeypatch.setattr(Folder, name, moving(getattr(Folder, name)))
+
+
+def test_two_files_of_one_reply_are_two_rows(root: Path) -> None:
+    """As somebody leaves them who copies an applied reply back."""
+    (root / "pending" / "clip_d_ai_addendum.json").write_bytes((root / "applied/clip_d_ai_addendum.json").read_bytes())
+
+    states = [row.state for row in list_queue(root, EPOCH, 300) if row.clip_id == "clip_d"]
+
+    assert states == ["pending", "applied"]
 
 
 def test_looking_changes_nothing_and_makes_nothing(root: Path) -> None:
