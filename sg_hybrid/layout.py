@@ -52,7 +52,7 @@ class Sighting(NamedTuple):
     """The bundle folder's name."""
     parent: str
     signature: int
-    """Changes when the file does."""
+    """Changes when the file does, and when it is put back as it was: a restored take may have lost its coaching."""
     coached: bool = False
     """What a scan says: whether a manifest stands there that is no older than the take, and clearly older than the
     folder's session index, so that the take is most likely listed there too: nothing is to be done."""
@@ -138,8 +138,7 @@ class Walk:
         played = take or session  # what an analysis made of a take.mid is younger than the take
         if played is None:
             return None
-        marks = [status and (status.st_mtime_ns, status.st_size, status.st_ino) for status in (session, take)]
-        return Sighting(played.st_mtime_ns, name, parent, hash(tuple(marks)))
+        return Sighting(played.st_mtime_ns, name, parent, hash((_marks(session), _marks(take))))
 
     def _takes(self, parent: str, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
         return list(self._each(parent, bundles, watch))
@@ -206,6 +205,11 @@ def _status(path: str) -> os.stat_result | None:
         return os.lstat(path)
     except _GONE:
         return None
+
+
+def _marks(status: os.stat_result | None) -> tuple[int, ...] | None:
+    """What tells one state of a file from another: whoever restores the time of modification cannot restore ctime."""
+    return status and (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
 def _modified_ns(path: str) -> int:

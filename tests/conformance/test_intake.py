@@ -85,6 +85,16 @@ def put(bundle: Path, content: str = "{}") -> Path:
     return bundle
 
 
+def put_back(file: Path) -> None:
+    """Write a file as it was: equal content, inode and time of modification."""
+    before = file.stat()
+    while file.stat().st_ctime_ns == before.st_ctime_ns:  # the kernel's clock has steps of some milliseconds
+        file.write_text(file.read_text())
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = file.stat()
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
+
+
 def playing_order(bundles: list[Path]) -> list[Path]:
     return sorted(bundles, key=lambda bundle: ((bundle / SESSION_FILE).stat().st_mtime_ns, bundle.name))
 
@@ -237,6 +247,29 @@ async def test_corrected_file_comes_again(root: Path, watcher: WatcherName) -> N
         put(bundle, "{}")
         await receiver.until(bundle)
         (bundle / SESSION_FILE).write_text("{  }")
+        await receiver.until(bundle)
+
+
+async def test_take_put_back_with_its_old_time_size_and_inode_comes_again(
+    root: Path, tmp_path: Path, watcher: WatcherName
+) -> None:
+    bundle, away = put(root / DAY / "clip_1"), tmp_path / "away"
+    async with watching(root, watcher) as receiver:
+        await receiver.until(bundle)
+        bundle.rename(away)
+        put_back(away / SESSION_FILE)
+        await receiver.rest()
+        away.rename(bundle)
+        await receiver.until(bundle)
+
+
+async def test_take_whose_file_got_another_name_comes_again(root: Path, tmp_path: Path, watcher: WatcherName) -> None:
+    """No event tells; a take that was refused for its second name is right as soon as that is gone."""
+    bundle = put(root / DAY / "clip_1")
+    async with watching(root, watcher, rescan_interval_s=0.05) as receiver:
+        await receiver.until(bundle)
+        await receiver.rest()
+        (tmp_path / "name").hardlink_to(bundle / SESSION_FILE)
         await receiver.until(bundle)
 
 
