@@ -201,9 +201,9 @@ class DiskIntake:
         new = [take for root in roots for take in self._known.changed(root.path, root.takes)]
         days = newest_first(day for root in roots for day in root.days)
         self._known.retain([*self._roots, *days])
-        waiting = deque(days if everything else self._turn(days))
         watched = frozenset(days[:WATCHED_DAYS])
-        enter = watched if everything else watched.difference(self._known.sizes())
+        enter = watched if everything else watched.difference(self._watched)
+        waiting = deque(days if everything else newest_first(enter.union(self._turn(days))))
         while waiting:
             for day, takes in await run_blocking(self._look_at_days, waiting, enter):
                 new += self._known.changed(day, takes)

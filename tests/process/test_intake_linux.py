@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -309,3 +310,18 @@ async def test_watches_of_old_days_are_given_back(root: Path, monkeypatch: pytes
                 await anyio.sleep(0.01)
         put(new, "{ }")
         await receiver.until(new)
+
+
+async def test_day_that_is_among_the_newest_again_is_watched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WATCHED_DAYS", 1)
+    monkeypatch.setattr("sg_hybrid.layout.NEWEST_DAYS", 0)
+    monkeypatch.setattr(module, "RESCAN_BUDGET", 0)
+    old, new = put(root / "2026-01-01" / "clip"), put(root / "2026-01-02" / "clip")
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(old, new)
+        shutil.rmtree(new.parent)
+        with anyio.fail_after(10):
+            while bundle_watches() != 3:  # root, the old day, its bundle
+                await anyio.sleep(0.01)
+        put(old, "{ }")
+        await receiver.until(old)
