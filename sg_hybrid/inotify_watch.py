@@ -2,8 +2,8 @@
 
 A watch follows the folder itself, not its name. When a folder moves and is entered under its new name, the kernel
 returns the same watch and the new name replaces the old; a watch that still has an old name leads to a bundle that is
-not there. So moves need no book-keeping. Folders are entered in threads. A folder is put into the table right after its
-watch exists and looked into only then, so an event that comes in between is about a file that the look finds.
+not there, and the next rescan gives it up. Folders are entered in threads. A folder is put into the table right after
+its watch exists and looked into only then, so an event that comes in between is about a file that the look finds.
 
 Events are read by a few threads, one at a time is woken. What it read goes to the event loop, but for a take that comes
 alone: while another thread stays to listen, that one is answered where it was noticed.
@@ -15,6 +15,7 @@ import errno
 import os
 import select
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ _log = structlog.get_logger(__name__)
 _FOLDER_ONLY: Final = flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
 _MASKS: Final = {
     Kind.ROOT: flags.ONLYDIR | flags.CREATE | flags.MOVED_TO | flags.MOVE_SELF,
-    Kind.DAY: _FOLDER_ONLY | flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE,
-    Kind.BUNDLE: _FOLDER_ONLY | flags.MOVED_TO | flags.CLOSE_WRITE,
+    Kind.DAY: _FOLDER_ONLY | flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE | flags.MOVE_SELF,
+    Kind.BUNDLE: _FOLDER_ONLY | flags.MOVED_TO | flags.CLOSE_WRITE | flags.MOVE_SELF,
 }
 _WHOLE: Final = flags.MOVED_TO | flags.CLOSE_WRITE
 _TAKES: Final = (SESSION_FILE, TAKE_FILE)
@@ -86,6 +87,9 @@ class InotifyWatch:
         """Raises OSError if the kernel has no descriptor for us (EMFILE: `fs.inotify.max_user_instances`)."""
         self._report = report
         self._watched: dict[int, Watched] = {}
+        self._dropped = 0
+        self._changing = threading.Lock()
+        self._doubtful: deque[int] = deque()
         self._answering = 0
         self._counting = threading.Lock()
         self._turn = threading.Lock()
@@ -114,19 +118,48 @@ class InotifyWatch:
     def enter(self, path: str, kind: Kind) -> None:
         """Watch a folder from now on. Safe in any thread; costs one system call."""
         try:
-            watch = self._inotify.add_watch(path, _MASKS[kind])
+            while not self._entered(Watched(path, kind)):
+                pass
         except OSError as error:
             self._refused(path, error)
-        else:
-            self._watched[watch] = Watched(path, kind)
+
+    def _entered(self, folder: Watched) -> bool:
+        """Return False if a watch was given up meanwhile: it may have been the one that the kernel named."""
+        dropped = self._dropped
+        watch = self._inotify.add_watch(folder.path, _MASKS[folder.kind])  # not in the lock: a disk may be slow
+        with self._changing:
+            if dropped == self._dropped:
+                self._watched[watch] = folder
+            return dropped == self._dropped
 
     def keep(self, folders: Iterable[str]) -> None:
         """Stop watching bundles that stand in none of these folders."""
         kept = set(folders)
-        for watch, (path, kind) in self._watched.copy().items():  # copied at one stroke: other threads enter folders
-            if kind is Kind.BUNDLE and os.path.dirname(path) not in kept:
-                self._watched.pop(watch, None)
+        for watch, folder in self._watched.copy().items():  # copied at one stroke: other threads enter folders
+            if folder.kind is Kind.BUNDLE and os.path.dirname(folder.path) not in kept:
+                self._drop(watch, folder)
+
+    def tidy(self) -> None:
+        """Stop watching folders that moved away, or whose place another folder took."""
+        while self._doubtful:
+            watch = self._doubtful.popleft()
+            folder = self._watched.get(watch)
+            if folder and not self._leads_to(folder, watch):
+                self._drop(watch, folder)
+
+    def _leads_to(self, folder: Watched, watch: int) -> bool:
+        try:
+            return int(self._inotify.add_watch(folder.path, _MASKS[folder.kind] | flags.MASK_ADD)) == watch
+        except OSError as error:
+            return error.errno not in (*_GONE, *_LIMITS)  # a folder that is watched already needs no watch more
+
+    def _drop(self, watch: int, folder: Watched) -> None:
+        """Give up a watch, unless the folder was entered again meanwhile."""
+        with self._changing:
+            if self._watched.get(watch) is folder:
+                del self._watched[watch]
                 self._stop(watch)
+                self._dropped += 1
 
     def follow(self, roots: Sequence[Root]) -> None:
         """Nothing to do: the roots are entered like other folders."""
@@ -199,6 +232,7 @@ class InotifyWatch:
     def _sort(self, event: Event, news: _News) -> None:
         if event.mask & _OVERFLOW:
             _log.warning("events_lost", remedy="raise fs.inotify.max_queued_events")
+            self._doubtful.extend(self._watched.copy())
             news.lost = True
         elif (watched := self._watched.get(event.wd)) is None:
             return
@@ -214,9 +248,11 @@ class InotifyWatch:
                 news.folders[watched.path] = None
 
     def _left(self, event: Event, watched: Watched) -> bool:
-        """The folder was removed (the kernel ended its watch) or, a root, moved away; return whether it was a root."""
+        """The folder was removed (the kernel ended its watch) or moved; return whether it was a root."""
         if event.mask & flags.IGNORED:
             self._watched.pop(event.wd, None)
+        else:
+            self._doubtful.extend([event.wd] if watched.kind is Kind.BUNDLE else self._watched.copy())
         return watched.kind is Kind.ROOT
 
     def _stop(self, watch: int) -> None:

@@ -240,6 +240,7 @@ class DiskIntake:
     # In threads
 
     def _look_at_roots(self) -> list[Root]:
+        self._watcher.tidy()
         return [root for path in self._roots if (root := self._walk.root(path))]
 
     def _look_at_days(self, waiting: deque[str], enter: frozenset[str]) -> list[tuple[str, list[Sighting]]]:

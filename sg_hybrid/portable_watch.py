@@ -55,6 +55,9 @@ class PortableWatch:
     def keep(self, folders: Iterable[str]) -> None:
         """Do nothing: there is one watch a root."""
 
+    def tidy(self) -> None:
+        """Do nothing: what moved away is not under its root any more."""
+
     def follow(self, roots: Sequence[Root]) -> None:
         """These roots are there now."""
         there = {root.path: root.identity for root in roots}

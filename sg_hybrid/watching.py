@@ -64,6 +64,10 @@ class Watcher(Protocol):
         """Bundles that stand in none of these folders need no watching any more. Called in threads."""
         ...
 
+    def tidy(self) -> None:
+        """Folders that moved away need no watching any more. Called in threads."""
+        ...
+
     def follow(self, roots: Sequence[Root]) -> None:
         """These roots are there now."""
         ...
@@ -88,6 +92,9 @@ class NobodyWatches:
         """Do nothing."""
 
     def keep(self, folders: Iterable[str]) -> None:
+        """Do nothing."""
+
+    def tidy(self) -> None:
         """Do nothing."""
 
     def follow(self, roots: Sequence[Root]) -> None:

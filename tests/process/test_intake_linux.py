@@ -305,9 +305,7 @@ async def test_watches_of_old_days_are_given_back(root: Path, monkeypatch: pytes
         await receiver.until(old)
         assert bundle_watches() == 3  # root, day, bundle
         await receiver.until(put(new))
-        with anyio.fail_after(10):
-            while bundle_watches() != 4:  # root, two days, the new bundle
-                await anyio.sleep(0.01)
+        await until_watched(4)  # root, two days, the new bundle
         put(new, "{ }")
         await receiver.until(new)
 
@@ -320,8 +318,60 @@ async def test_day_that_is_among_the_newest_again_is_watched(root: Path, monkeyp
     async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
         await receiver.until(old, new)
         shutil.rmtree(new.parent)
-        with anyio.fail_after(10):
-            while bundle_watches() != 3:  # root, the old day, its bundle
-                await anyio.sleep(0.01)
+        await until_watched(3)  # root, the old day, its bundle
         put(old, "{ }")
         await receiver.until(old)
+
+
+async def until_watched(number: int) -> None:
+    with anyio.fail_after(10):
+        while bundle_watches() != number:
+            await anyio.sleep(0.01)
+
+
+async def test_watches_of_folders_that_moved_away_are_given_back(root: Path, tmp_path: Path) -> None:
+    bundles = [put(root / f"ota_bundle__clip_{n}") for n in range(3)]
+    in_day = put(root / DAY / "clip_3")
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(*bundles, in_day)
+        assert bundle_watches() == 6  # root, day, bundles
+        for bundle in bundles[:2]:
+            bundle.rename(tmp_path / bundle.name)
+        in_day.parent.rename(tmp_path / DAY)
+        await until_watched(2)
+        put(bundles[2], "{ }")
+        await receiver.until(bundles[2])
+        (tmp_path / bundles[0].name).rename(bundles[0])
+        await until_watched(3)
+        put(bundles[0], "{ }")
+        await receiver.until(bundles[0])
+
+
+async def test_watches_of_folders_that_others_took_the_place_of_are_given_back(root: Path, tmp_path: Path) -> None:
+    bundle, in_day = put(root / "ota_bundle__clip_1"), put(root / DAY / "clip_2")
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(bundle, in_day)
+        for folder in (bundle, in_day.parent):
+            folder.rename(tmp_path / folder.name)
+        put(bundle)
+        put(in_day)
+        await receiver.until(bundle, in_day)
+        await until_watched(4)
+        put(tmp_path / bundle.name, "{ }")
+        await receiver.rest()
+        put(bundle, "{ }")
+        put(in_day, "{ }")
+        await receiver.until(bundle, in_day)
+
+
+async def test_watches_are_given_back_though_the_events_were_lost(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles = [put(root / f"ota_bundle__clip_{n}") for n in range(3)]
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(*bundles)
+        overflow = [Event(-1, flags.Q_OVERFLOW, 0, "")]
+        monkeypatch.setattr("sg_hybrid.inotify_watch.parse_events", lambda _data: overflow)
+        for bundle in bundles[:2]:
+            bundle.rename(tmp_path / bundle.name)
+        await until_watched(2)
