@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -24,14 +24,14 @@ import structlog
 from .errors import ConfigError
 from .fs import run_blocking
 from .layout import NEWEST_DAYS, WATCHED_DAYS, Report, Root, Sighting, Walk, in_turn, newest_first
-from .sightings import Inbox, Known
+from .sightings import Inbox, Known, Turns
 from .watching import NobodyWatches, Watcher
 
 SLICE: Final = 500
 """Bundles that a scan looks at in one go, in its thread."""
 
 RESCAN_BUDGET: Final = 200
-"""Bundles of older days that one rescan looks at, so that it costs about 2 ms."""
+"""Bundles of older days, and bundles directly under a root, that one rescan looks at: about 2 ms each."""
 
 MISSING_ROOT_S: Final = 2.0
 """How often a root that is not there is looked for."""
@@ -43,6 +43,9 @@ NEWEST_CLIPS: Final = 3
 """Clips that a start tells of: those which are likely to be played next."""
 
 _MISSING_REMEDY: Final = "create it or correct SG_BUNDLE_ROOTS"
+
+Look = tuple[str, list[Sighting], Set[str] | None]
+"""A root, the takes directly under it, and the bundles that were looked at (None: all)."""
 
 WatcherName = Literal["auto", "inotify", "portable"]
 
@@ -68,6 +71,7 @@ class DiskIntake:
         self._missing: frozenset[str] = frozenset()
         self._watched: frozenset[str] = frozenset()
         self._last_day = ""
+        self._turns: dict[tuple[object, ...], Turns] = {}
         self._news = anyio.Event()
         self._lost = anyio.Event()
         self._inbox = Inbox()
@@ -196,9 +200,9 @@ class DiskIntake:
     async def _scan(self, everything: bool) -> None:
         self._lost = anyio.Event()
         again, self._again = self._again, set()
-        roots = await run_blocking(self._look_at_roots)
+        roots, looks = await run_blocking(self._look_at_roots, everything or self._watcher.blind)
         self._note_roots(roots)
-        new = [take for root in roots for take in self._known.changed(root.path, root.takes)]
+        new = [take for look in looks for take in self._known.changed(*look)]
         days = newest_first(day for root in roots for day in root.days)
         self._known.retain([*self._roots, *days])
         watched = frozenset(days[:WATCHED_DAYS])
@@ -239,9 +243,17 @@ class DiskIntake:
 
     # In threads
 
-    def _look_at_roots(self) -> list[Root]:
+    def _look_at_roots(self, everything: bool) -> tuple[list[Root], list[Look]]:
         self._watcher.tidy()
-        return [root for path in self._roots if (root := self._walk.root(path))]
+        roots = [root for path in self._roots if (root := self._walk.root(path))]
+        self._turns = {key: self._turns[key] for root in roots if (key := root[:2]) in self._turns}
+        return roots, [self._look_at_root(root, everything) for root in roots]
+
+    def _look_at_root(self, root: Root, everything: bool) -> Look:
+        everything |= root[:2] not in self._turns
+        turn = self._turns.setdefault(root[:2], Turns()).choose(root.bundles, RESCAN_BUDGET)
+        there = root.bundles if everything else turn.intersection(root.bundles)
+        return root.path, self._walk.among(root, there), None if everything else turn
 
     def _look_at_days(self, waiting: deque[str], enter: frozenset[str]) -> list[tuple[str, list[Sighting]]]:
         looked: list[tuple[str, list[Sighting]]] = []
@@ -282,7 +294,7 @@ def _scan(roots: Sequence[str]) -> list[Sighting]:
     takes: set[Sighting] = set()
     for name in roots:
         if root := walk.root(name):
-            takes.update(root.takes, *(walk.day(day, watch=False) for day in root.days))
+            takes.update(walk.among(root, root.bundles), *(walk.day(day, watch=False) for day in root.days))
         else:
             _log.warning("bundle_root_missing", root=name, remedy=_MISSING_REMEDY)
     return sorted(takes)

@@ -68,7 +68,7 @@ class Root(NamedTuple):
     path: str
     identity: tuple[str, int, int]
     """Real path, device, inode: another folder under the same name is another root."""
-    takes: list[Sighting]
+    bundles: list[str]
     days: list[str]
 
 
@@ -88,7 +88,7 @@ class Walk:
         self._report = report
 
     def root(self, path: str) -> Root | None:
-        """Look at a root: None if it is not there or may not be read."""
+        """Return what stands under a root, not looked into: None if it is not there or may not be read."""
         self._enter(path, Kind.ROOT)
         folders = self._folders(path)
         try:
@@ -98,8 +98,12 @@ class Walk:
         if folders is None:
             return None
         days = [folder for folder in folders if is_day(folder)]
-        takes = self._takes(path, set(folders).difference(days), watch=True)
-        return Root(path, (os.path.realpath(path), status.st_dev, status.st_ino), takes, days)
+        bundles = list(set(folders).difference(days))
+        return Root(path, (os.path.realpath(path), status.st_dev, status.st_ino), bundles, days)
+
+    def among(self, root: Root, bundles: Iterable[str]) -> list[Sighting]:
+        """Return the takes of these bundles directly under a root. They are entered."""
+        return self._takes(root.path, bundles, watch=True)
 
     def day(self, day: str, *, watch: bool) -> list[Sighting]:
         """Return the takes of a day folder. `watch`: its bundles are entered, not only looked at."""

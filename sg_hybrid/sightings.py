@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +36,16 @@ class Known:
         """Whether a take was not seen before, or changed since."""
         return self._folders.get(take.parent, {}).get(take.name) != take.signature
 
-    def changed(self, folder: str, takes: Iterable[Sighting]) -> list[Sighting]:
-        """Remember all takes of a folder and forget those that went; return the new and the changed ones."""
+    def changed(self, folder: str, takes: Iterable[Sighting], looked: Set[str] | None = None) -> list[Sighting]:
+        """Remember the takes of a folder and forget those that went; return the new and the changed ones.
+
+        `looked`: only these bundles in the folder were looked at, there or not; the others are as they were.
+        """
         before = self._folders.get(folder, {})
         found = {take.name: take for take in takes}
-        self._folders[folder] = {name: take.signature for name, take in found.items()}
+        names = before.keys() if looked is None else {os.path.basename(bundle) for bundle in looked}
+        others = {name: signature for name, signature in before.items() if name not in names}
+        self._folders[folder] = others | {name: take.signature for name, take in found.items()}
         return [take for name, take in found.items() if before.get(name) != take.signature]
 
     def forget(self, bundle: str) -> None:
@@ -67,6 +72,30 @@ class Known:
                 if name in folders[folder]:
                     return Path(folder, name)
         return None
+
+
+class Turns:
+    """Whose turn it is to be looked at, of the bundles directly under one root."""
+
+    def __init__(self) -> None:
+        self._before: frozenset[str] = frozenset()
+        self._waiting: deque[str] = deque()
+
+    def choose(self, bundles: Sequence[str], budget: int) -> frozenset[str]:
+        """Choose, of the bundles that are there, those which came since the last time or went, and some of the others.
+
+        As many of the others as the budget allows: each comes before one of them comes again.
+        """
+        there = frozenset(bundles)
+        before, self._before = self._before, there
+        if not self._waiting:
+            self._waiting.extend(sorted(bundles))
+        chosen: set[str] = set()
+        while self._waiting and len(chosen) < budget:
+            bundle = self._waiting.popleft()
+            if bundle in there and bundle in before:
+                chosen.add(bundle)
+        return (there ^ before) | chosen
 
 
 class Inbox:

@@ -341,6 +341,16 @@ async def test_symlinked_folders_are_left_alone(root: Path, tmp_path: Path, watc
     assert DiskIntake([root]).scan() == [bundle]
 
 
+async def test_symlink_in_place_of_a_bundle_is_left_alone(root: Path, tmp_path: Path, watcher: WatcherName) -> None:
+    bundle, elsewhere = put(root / "ota_bundle__clip_1"), put(tmp_path / "elsewhere", "{ }")
+    async with watching(root, watcher, rescan_interval_s=0.05) as receiver:
+        await receiver.until(bundle)
+        await receiver.rest()
+        shutil.rmtree(bundle)
+        bundle.symlink_to(elsewhere)
+        assert await receiver.rest() == []
+
+
 async def test_root_that_appears_later_and_one_that_comes_back(root: Path, watcher: WatcherName) -> None:
     root.rmdir()
     async with watching(root, watcher, rescan_interval_s=0.05) as receiver:

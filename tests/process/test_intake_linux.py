@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from inotify_simple import Event, INotify, flags
 
 from sg_hybrid import intake as module
 from sg_hybrid.errors import ConfigError
-from sg_hybrid.inotify_watch import READERS, InotifyWatch, Watched
+from sg_hybrid.inotify_watch import _MASKS, READERS, InotifyWatch, Watched
 from sg_hybrid.intake import DiskIntake
-from sg_hybrid.layout import Kind
+from sg_hybrid.layout import Kind, Root, Sighting, Walk
 from tests.conformance.test_intake import DAY, Receiver, put, watching
 
 
@@ -228,6 +228,35 @@ async def test_what_no_event_tells_a_rescan_finds(root: Path, monkeypatch: pytes
         assert sorted(await receiver.rest()) == []
         put(bundles[0], "{ }")
         await receiver.until(bundles[0])
+
+
+async def test_a_rescan_looks_at_few_of_the_bundles_directly_under_a_root(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take turns; what is new does not wait for its turn."""
+    monkeypatch.setattr(module, "RESCAN_BUDGET", 2)
+    monkeypatch.setitem(_MASKS, Kind.ROOT, flags.DELETE_SELF)
+    monkeypatch.setitem(_MASKS, Kind.BUNDLE, flags.DELETE_SELF)
+    bundles = [put(root / f"ota_bundle__clip_{n}") for n in range(7)]
+    look, looks = Walk.among, []
+
+    def looked(walk: Walk, root: Root, bundles: Iterable[str]) -> list[Sighting]:
+        looks.append(sorted(bundles))
+        return look(walk, root, bundles)
+
+    monkeypatch.setattr(Walk, "among", looked)
+    async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(*bundles)
+        for bundle in bundles:
+            put(bundle, "{ }")
+        await receiver.until(*bundles)
+        assert await receiver.rest() == []
+        assert {len(bundles) for bundles in looks[1:]} == {1, 2}
+        bundles[0].rename(root / "ota_bundle__clip_8")
+        await receiver.until(root / "ota_bundle__clip_8")
+        await receiver.rest()
+        assert receiver.intake.find_bundle("clip_0") is None
+        assert receiver.intake.find_bundle("clip_6") == bundles[6]
 
 
 async def test_moved_folder_is_known_by_its_new_name(root: Path) -> None:

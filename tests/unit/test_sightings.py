@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sg_hybrid.layout import NEWEST_DAYS, OTA_PREFIX, Sighting, in_turn, newest_first
-from sg_hybrid.sightings import BATCH, Inbox, Known
+from sg_hybrid.sightings import BATCH, Inbox, Known, Turns
 
 ROOT = "/bundles"
 DAY = f"{ROOT}/2026-02-04"
@@ -36,6 +36,12 @@ class TestKnown:
         known.changed(DAY, [take("a")])
         assert known.changed(DAY, []) == []
         assert known.changed(DAY, [take("a")]) == [take("a")]
+
+    def test_of_a_folder_that_was_looked_at_in_part_the_rest_stays_known(self) -> None:
+        known = Known()
+        known.changed(DAY, [take("a"), take("b"), take("c")])
+        assert known.changed(DAY, [take("b", signature=2)], {f"{DAY}/a", f"{DAY}/b"}) == [take("b", signature=2)]
+        assert known.changed(DAY, [take("a"), take("b", signature=2), take("c")]) == [take("a")]
 
     def test_noted_and_forgotten(self) -> None:
         known = Known()
@@ -66,6 +72,22 @@ class TestKnown:
         known = Known()
         known.note(take(clip_id))
         assert known.find(clip_id) is None
+
+
+class TestTurnsUnderARoot:
+    def test_what_came_and_what_went_does_not_wait_for_its_turn(self) -> None:
+        turns = Turns()
+        assert turns.choose(["a", "b"], 0) == {"a", "b"}
+        assert turns.choose(["b", "c"], 0) == {"a", "c"}
+        assert turns.choose(["b", "c"], 0) == frozenset()
+
+    @given(st.integers(0, 30), st.integers(1, 10))
+    def test_each_comes_before_one_comes_again(self, number: int, budget: int) -> None:
+        turns, there = Turns(), [str(name) for name in range(number)]
+        turns.choose(there, budget)
+        rounds = [turns.choose(there, budget) for _ in range(-(-number // budget))]
+        assert all(len(chosen) <= budget for chosen in rounds)
+        assert sorted(name for chosen in rounds for name in chosen) == sorted(there)
 
 
 class TestInbox:
