@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -34,6 +34,16 @@ _DEEPEST: Final = 2
 """A bundle stands at most two folders below its root."""
 
 
+_Stamps = list[tuple[int, int, int] | None]
+
+
+class _Look(NamedTuple):
+    """At a folder that changes: since when, and what was seen last."""
+
+    since: float
+    stamps: _Stamps | None = None
+
+
 class PortableWatch:
     """Watches the roots that are there, recursively. Starts anew when another set of roots is there."""
 
@@ -42,6 +52,8 @@ class PortableWatch:
     def __init__(self) -> None:
         self._roots: dict[str, tuple[str, int, int]] = {}
         self._changed = anyio.Event()
+        self._unsettled: dict[str, _Look] = {}
+        self._news = anyio.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +79,11 @@ class PortableWatch:
 
     async def run(self, sink: Sink) -> None:
         """Tell `sink` what happens, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._settle, sink)
+            await self._follow_roots(sink)
+
+    async def _follow_roots(self, sink: Sink) -> None:
         while True:
             stop = self._changed = anyio.Event()
             if not self._roots:
@@ -95,9 +112,28 @@ class PortableWatch:
                 self._roots = {}  # the next look tells which roots are there
                 self._changed.set()
                 sink.lost()
-            folders = list(dict.fromkeys(folder for change in batch if (folder := _folder_of(change, names))))
-            await _settle(folders)
-            sink.folders(folders)
+            for change in batch:
+                if folder := _folder_of(change, names):
+                    self._unsettled.setdefault(folder, _Look(anyio.current_time()))
+            self._news.set()
+
+    async def _settle(self, sink: Sink) -> None:
+        """Tell of each folder as soon as its takes stop changing, or after a while."""
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            while self._unsettled:
+                stamps = await run_blocking(_stamps, list(self._unsettled))
+                if settled := [folder for folder, stamp in stamps.items() if self._is_settled(folder, stamp)]:
+                    sink.folders(settled)
+                await anyio.sleep(SETTLED_S if self._unsettled else 0)
+
+    def _is_settled(self, folder: str, stamp: _Stamps) -> bool:
+        since, before = self._unsettled.pop(folder)
+        if stamp == before or anyio.current_time() > since + MAX_SETTLING_S:
+            return True
+        self._unsettled[folder] = _Look(since, stamp)
+        return False
 
 
 def _folder_of(change: FileChange, names: Mapping[str, str]) -> str | None:
@@ -114,17 +150,8 @@ def _folder_of(change: FileChange, names: Mapping[str, str]) -> str | None:
     return "/".join((names[root], *parts)) if 1 <= len(parts) <= _DEEPEST else None
 
 
-async def _settle(bundles: Sequence[str]) -> None:
-    """Wait until the takes of these bundles stop changing."""
-    with anyio.move_on_after(MAX_SETTLING_S):
-        before, now = None, await run_blocking(_stamps, bundles)
-        while now != before:
-            await anyio.sleep(SETTLED_S)
-            before, now = now, await run_blocking(_stamps, bundles)
-
-
-def _stamps(bundles: Sequence[str]) -> list[tuple[int, int, int] | None]:
-    return [_stamp(f"{bundle}/{name}") for bundle in bundles for name in _TAKES]
+def _stamps(bundles: Sequence[str]) -> dict[str, _Stamps]:
+    return {bundle: [_stamp(f"{bundle}/{name}") for name in _TAKES] for bundle in bundles}
 
 
 def _stamp(file: str) -> tuple[int, int, int] | None:

@@ -139,6 +139,45 @@ async def test_take_written_in_place_counts_when_it_is_whole(root: Path, watcher
         assert (bundle / SESSION_FILE).stat().st_size == 20_000
 
 
+async def test_take_that_is_being_written_delays_no_other(
+    root: Path, watcher: WatcherName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sg_hybrid.portable_watch.MAX_SETTLING_S", 3600.0)
+    growing, others = root / DAY / "clip_1", [root / DAY / f"clip_{n}" for n in range(2, 5)]
+    for bundle in (growing, *others):
+        bundle.mkdir(parents=True)
+
+    async def grow() -> None:
+        with (growing / SESSION_FILE).open("w") as file:
+            while True:
+                file.write("x")
+                file.flush()
+                await anyio.sleep(0.002)
+
+    async with watching(root, watcher) as receiver, anyio.create_task_group() as tasks:
+        tasks.start_soon(grow)
+        await anyio.sleep(0.1)
+        for bundle in others:
+            await receiver.until(put(bundle))
+        tasks.cancel_scope.cancel()
+
+
+async def test_take_that_is_being_written_for_long_is_not_waited_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sg_hybrid.portable_watch.SETTLED_S", 0.01)
+    monkeypatch.setattr("sg_hybrid.portable_watch.MAX_SETTLING_S", 0.1)
+    bundle = root / DAY / "clip_1"
+    bundle.mkdir(parents=True)
+    async with watching(root, "portable") as receiver:
+        with (bundle / SESSION_FILE).open("w") as file:
+            while bundle not in receiver.seen:
+                file.write("x")
+                file.flush()
+                with anyio.move_on_after(0.002):
+                    await receiver.batch()
+
+
 async def test_new_day_with_a_bundle_renamed_in(root: Path, tmp_path: Path, watcher: WatcherName) -> None:
     outside = put(tmp_path / "outside" / "clip_1")
     async with watching(root, watcher) as receiver:
