@@ -89,10 +89,7 @@ class PortableWatch:
             if not self._roots:
                 await stop.wait()
                 continue
-            try:
-                await self._watch(sink, stop)
-            except FileNotFoundError:  # a root went in this moment; the next rescan knows
-                await stop.wait()
+            await self._watch(sink, stop)
 
     async def _watch(self, sink: Sink, stop: anyio.Event) -> None:
         names = {identity[0]: path for path, identity in self._roots.items()}
@@ -107,15 +104,21 @@ class PortableWatch:
                 stop.set()  # a cancellation does not reach the library's thread; this does
 
     async def _tell(self, changes: AsyncIterable[set[FileChange]], names: Mapping[str, str], sink: Sink) -> None:
-        async for batch in changes:
-            if any(change is Change.deleted and path in names for change, path in batch):
-                self._roots = {}  # the next look tells which roots are there
-                self._changed.set()
-                sink.lost()
-            for change in batch:
-                if folder := _folder_of(change, names):
-                    self._unsettled.setdefault(folder, _Look(anyio.current_time()))
-            self._news.set()
+        try:
+            async for batch in changes:
+                if any(change is Change.deleted and path in names for change, path in batch):
+                    self._root_went(sink)
+                for change in batch:
+                    if folder := _folder_of(change, names):
+                        self._unsettled.setdefault(folder, _Look(anyio.current_time()))
+                self._news.set()
+        except FileNotFoundError:  # before the library watched it
+            self._root_went(sink)
+
+    def _root_went(self, sink: Sink) -> None:
+        self._roots = {}  # the next look tells which roots are there
+        self._changed.set()
+        sink.lost()
 
     async def _settle(self, sink: Sink) -> None:
         """Tell of each folder as soon as its takes stop changing, or after a while."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import pytest
 import structlog
 
 from sg_hybrid.intake import DiskIntake, WatcherName
+from sg_hybrid.layout import Root
 from sg_hybrid.models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
+from sg_hybrid.portable_watch import PortableWatch
 
 PATIENCE_S = 20.0
 QUIET_S = {"inotify": 0.1, "portable": 0.3}
@@ -403,6 +405,25 @@ async def test_root_that_appears_later_and_one_that_comes_back(root: Path, watch
         await receiver.rest()
         put(root / DAY / "clip_2")
         await receiver.until(root / DAY / "clip_2")
+
+
+async def test_root_that_goes_just_before_it_is_watched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow = PortableWatch.follow
+
+    def too_late(watch: PortableWatch, roots: Sequence[Root]) -> None:
+        if roots and not moved.exists():
+            root.rename(moved)
+        follow(watch, roots)
+
+    moved = root.with_name("moved")
+    bundle = put(root / DAY / "clip_1")
+    monkeypatch.setattr(PortableWatch, "follow", too_late)
+    async with watching(root, "portable", rescan_interval_s=0.2) as receiver:
+        moved.rename(root)
+        moved.mkdir()
+        await receiver.until(bundle)
+        put(bundle, "{ }")
+        await receiver.until(bundle)
 
 
 async def test_root_that_moves_away_and_another_in_its_place(root: Path, tmp_path: Path, watcher: WatcherName) -> None:
