@@ -20,8 +20,9 @@ from sg_coach.timestamps import utc_text
 
 from .ai_config import AiConfig
 from .at_once import AtOnce
-from .bundle import DiskBundles, context_in, settle_queued
+from .bundle import context_in, settle_queued
 from .clock import SystemClock
+from .drained import Drained, WatchedBundles
 from .errors import AiNotUsable, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
@@ -172,14 +173,18 @@ class HybridWorker:
         """Load the AI client now, whether or not the AI is on. Raises ConfigError if the key or the SDK is missing."""
         await self._coach.ready()
 
-    async def drain(self) -> int:
-        """Coach every waiting take, wait for late replies too, sweep once; return how many bundles were looked at."""
+    async def drain(self) -> Drained:
+        """Coach every waiting take, wait for late replies too, sweep once; return what happened."""
+        drained = Drained()
+        await run_blocking(drained.look_at_roots, self.settings.bundle_roots)
         batch = await run_blocking(self._intake.scan)
-        if batch:
-            await self._worker.dispatch(batch)
-        await self._worker.quiet()
+        drained.looked_at = len(batch)
+        with self._bundles.noting(drained):
+            if batch:
+                await self._worker.dispatch(batch)
+            await self._worker.quiet()
         await self._sweeper.sweep_once()
-        return len(batch)
+        return drained
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
@@ -187,7 +192,7 @@ class HybridWorker:
         root = settings.queue_dir
         latencies = LatencyNotes(clock, post.leave, settings.latency_book)
         scores, gate = ScoreHistory(), Switch(root, settings)
-        bundles = DiskBundles(clock, post.leave, latencies.analysed, scores.has)
+        bundles = self._bundles = WatchedBundles(clock, post.leave, latencies.analysed, scores.has)
         intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
@@ -281,7 +286,7 @@ async def _deliver(post: Post, *, task_status: anyio.abc.TaskStatus[None]) -> No
     await post.run()
 
 
-def _at_once(worker: Worker, bundles: DiskBundles, post: Post) -> AtOnce:
+def _at_once(worker: Worker, bundles: WatchedBundles, post: Post) -> AtOnce:
     return AtOnce(
         coach=bundles.coach_here,
         decide=worker.runner.decide,

@@ -42,7 +42,6 @@ BLIND_RESCAN_S: Final = 2.0
 NEWEST_CLIPS: Final = 3
 """Clips that a start tells of: those which are likely to be played next."""
 
-_MISSING_REMEDY: Final = "create it or correct SG_BUNDLE_ROOTS"
 
 Look = tuple[str, list[Sighting], Set[str] | None]
 """A root, the takes directly under it, and the bundles that were looked at (None: all)."""
@@ -235,7 +234,7 @@ class DiskIntake:
     def _note_roots(self, there: Sequence[Root]) -> None:
         missing = frozenset(self._roots).difference(root.path for root in there)
         for root in missing - self._missing:
-            _log.warning("bundle_root_missing", root=root, remedy=f"waiting for it; {_MISSING_REMEDY}")
+            _log.warning("bundle_root_missing", root=root, remedy=f"waiting for it; {_missing_remedy(root)}")
         for root in self._missing - missing:
             _log.info("bundle_root_found", root=root)
         self._missing = missing
@@ -296,8 +295,16 @@ def _scan(roots: Sequence[str]) -> list[Sighting]:
         if root := walk.root(name):
             takes.update(walk.among(root, root.bundles), *(walk.day(day, watch=False) for day in root.days))
         else:
-            _log.warning("bundle_root_missing", root=name, remedy=_MISSING_REMEDY)
+            _log.warning("bundle_root_missing", root=name, remedy=_missing_remedy(name))
     return sorted(takes)
+
+
+def _missing_remedy(root: str) -> str:
+    """What helps against a root that bundles cannot be found in: what stands there decides."""
+    if os.access(f"{root}/", os.F_OK):
+        return "let this user read and enter it"
+    stands = "it is no folder; " if os.path.lexists(root) else "create it or "
+    return f"{stands}correct SG_BUNDLE_ROOTS"
 
 
 def _any_there(roots: Iterable[str]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +16,7 @@ from .show import print_notes, print_view
 
 if TYPE_CHECKING:
     from sg_hybrid.compose import HybridWorker
+    from sg_hybrid.drained import Drained
     from sg_hybrid.logs import LogLevel
     from sg_hybrid.models import CycleReport
     from sg_hybrid.settings import Settings
@@ -27,36 +31,64 @@ def run(
 
     An end is clean: running cycles finish their files and late replies get a grace period; a second signal hurries.
     Events go to stderr, one a line: readable on a terminal, JSON in a pipe.
+
+    With --once the exit code says what could not be done: 1 if the disk refused to have a take coached, 2 if a bundle
+    root is not there or is no folder, 5 if a take was refused (its clip.error.json says why).
     """
     import anyio
 
     settings = settings_from(config, queue_dir=queue_dir, bundle_roots=bundle_root)
     start_logs(settings)
-    anyio.run(_run, settings, once)
+    drained = anyio.run(_run, settings, once)
+    if drained is not None:
+        _raise_what_went_wrong(drained)
 
 
-async def _run(settings: Settings, once: bool) -> None:
+def _raise_what_went_wrong(drained: Drained) -> None:
+    """End the command as the worst of what a drain met demands; nothing is raised if all is well."""
+    from sg_hybrid.errors import BundleRefused, HybridError
+
+    if drained.failed:
+        raise HybridError(f"{_named(drained.failed)}: could not be coached; the events above say why")
+    if drained.missing_roots:
+        root = drained.missing_roots[0]
+        error = errno.ENOTDIR if root.exists() else errno.ENOENT  # both are wrong usage, so one class
+        raise FileNotFoundError(error, f"{os.strerror(error)}; correct --bundle-root or SG_BUNDLE_ROOTS", str(root))
+    if drained.refused:
+        raise BundleRefused(f"{_named(drained.refused)}: refused; clip.error.json says why")
+
+
+def _named(bundles: Sequence[Path]) -> str:
+    return f"{bundles[0]} and {len(bundles) - 1} more" if len(bundles) > 1 else str(bundles[0])
+
+
+async def _run(settings: Settings, once: bool) -> Drained | None:
     from sg_hybrid.compose import HybridWorker
 
     async with HybridWorker(settings, watch=not once, prepare=not once, handle_signals=True) as worker:
         if once:
-            await _drain_until_stopped(worker)
-        else:
-            await worker.serve()
+            return await _drain_until_stopped(worker)
+        await worker.serve()
+    return None
 
 
-async def _drain_until_stopped(worker: HybridWorker) -> None:
-    """Drain; a signal ends it as it ends `serve`: what runs finishes its writes within the grace period."""
+async def _drain_until_stopped(worker: HybridWorker) -> Drained | None:
+    """Drain; return what happened, None if a signal came first.
+
+    A signal ends it as it ends `serve`: what runs finishes its writes within the grace period.
+    """
     import anyio
 
     async def stop(scope: anyio.CancelScope) -> None:
         await worker.serve()
         scope.cancel()
 
+    drained = None
     async with anyio.create_task_group() as group:
         group.start_soon(stop, group.cancel_scope, name="stop draining")
-        await worker.drain()
+        drained = await worker.drain()
         group.cancel_scope.cancel()
+    return drained
 
 
 def coach(bundle: Bundle, queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:

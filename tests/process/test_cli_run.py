@@ -78,6 +78,40 @@ def test_run_once_coaches_what_waits_and_ends(cli: Cli) -> None:
     assert sorted(event["clip"] for event in events if event["event"] == "cycle") == ["clip_0", "clip_1", "clip_2"]
 
 
+def test_run_once_says_which_take_the_disk_refused(cli: Cli) -> None:
+    bundles = [take(cli, f"clip_{number}") for number in range(3)]
+    for bundle in bundles[:2]:
+        (bundle / "clip.coach.json").mkdir()  # no file can take its place
+    done = cli.program("run", "--once")
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(f"ERROR: {bundles[0].parent}/clip_")
+    assert "and 1 more: could not be coached" in said
+    assert check_bundle(bundles[2]) == ()
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_run_once_says_which_root_is_not_there(cli: Cli, tmp_path: Path, kind: str) -> None:
+    bundle = take(cli, "clip_a")
+    root = tmp_path / kind
+    if kind == "file":
+        root.touch()
+    done = cli.program("run", "--once", "--bundle-root", cli.bundles, "--bundle-root", root)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"ERROR: {root}: No")
+    assert ("create it" in done.stderr) == (kind == "missing")
+    assert check_bundle(bundle) == ()
+
+
+def test_run_once_says_that_a_take_was_refused(cli: Cli) -> None:
+    bundle, refused = take(cli, "clip_a"), take(cli, "clip_b")
+    (refused / "session.json").write_text("{")
+    done = cli.program("run", "--once")
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[-1].startswith(f"ERROR: {refused}: ")
+    assert check_bundle(bundle) == ()
+
+
 def test_run_once_finds_the_session_of_a_reply_that_somebody_else_put_in(cli: Cli) -> None:
     earlier, later = take(cli, "clip_0"), take(cli, "clip_1")
     put_file(cli.queue, queued("clip_0", datetime.now(UTC)))

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from sg_hybrid.bundle_reader import read_bundle
 from sg_hybrid.compose import HybridWorker
+from sg_hybrid.drained import Drained
 from sg_hybrid.errors import QueueHeld
 from sg_hybrid.settings import Settings
 from sg_hybrid.simulator import Call, Fault, Outcome, error, serve
@@ -249,7 +250,7 @@ async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> 
             bundle_roots=(place.root,),
         )
         async with HybridWorker(settings, watch=False) as worker:
-            assert await worker.drain() == 1
+            assert await worker.drain() == Drained(looked_at=1)
             assert source_of(bundle) == "deterministic"
             assert list(place.pending()) == ["clip_a_ai_addendum.json"]
 
