@@ -169,6 +169,11 @@ class HybridWorker:
         """Ask for a clean end; asked twice, hurry."""
         self._worker.life.stop()
 
+    async def quiet(self) -> None:
+        """Wait until no call is open: each one's late reply is in the queue, or it was given up."""
+        with anyio.move_on_after(self.settings.give_up_after_s):
+            await self._worker.quiet()
+
     async def ai_ready(self) -> None:
         """Load the AI client now, whether or not the AI is on. Raises ConfigError if the key or the SDK is missing."""
         await self._coach.ready()

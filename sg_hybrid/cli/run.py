@@ -15,6 +15,7 @@ from .output import print_json
 from .show import print_notes, print_view
 
 if TYPE_CHECKING:
+    from sg_hybrid.bundle_reader import BundleView
     from sg_hybrid.compose import HybridWorker
     from sg_hybrid.drained import Drained
     from sg_hybrid.logs import LogLevel
@@ -94,44 +95,78 @@ async def _drain_until_stopped(worker: HybridWorker) -> Drained | None:
 def coach(bundle: Bundle, queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Coach the take in one bundle and show what it says.
 
-    It is one cycle of the worker. It ends when the race with the AI is over and all files are durable. The hint does
-    not wait for the AI's client to be loaded, so a live reply is mostly late here and waits for the session's next
-    take. Exit code 5 says that the take was refused.
+    It is one cycle of the worker. What the take says is shown when the race with the AI is over and all files are
+    durable. The hint does not wait for the AI's client to be loaded, so a live reply is mostly late here: the command
+    then waits for it, up to AI_COACH_LATE_WINDOW_S, and leaves it in the queue for the session's next take. SIGTERM or
+    Ctrl-C ends that cleanly, as in run. Exit code 5 says that the take was refused.
     """
     import anyio
 
-    from sg_hybrid.bundle_reader import read_bundle
-    from sg_hybrid.errors import BundleRefused, HybridError
-
     settings = settings_from(config, queue_dir=queue_dir)
     start_logs(settings, usual_level="warning")
-    folder = folder_at(bundle)
-    report, took_ms = anyio.run(_coach, settings, folder)
+    if not anyio.run(_coach, settings, folder_at(bundle), json):
+        raise typer.Abort
+
+
+async def _coach(settings: Settings, bundle: Path, json: bool) -> bool:
+    """Coach and show one take; return whether it came to that before a signal."""
+    import anyio
+
+    from sg_hybrid.compose import HybridWorker
+
+    told = anyio.Event()
+
+    async def stop(worker: HybridWorker, scope: anyio.CancelScope) -> None:
+        await worker.serve()
+        with anyio.move_on_after(settings.grace_s):
+            await told.wait()  # a race that is cut short could lose its reply
+        scope.cancel()
+
+    async with (
+        HybridWorker(settings, watch=False, prepare=False, handle_signals=True) as worker,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(stop, worker, group.cancel_scope, name="stop coaching")
+        await _coach_and_tell(worker, bundle, json)
+        told.set()
+        await worker.quiet()
+        group.cancel_scope.cancel()
+    return told.is_set()
+
+
+async def _coach_and_tell(worker: HybridWorker, bundle: Path, json: bool) -> None:
+    import anyio
+
+    from sg_hybrid.bundle_reader import read_bundle
+    from sg_hybrid.fs import run_blocking
+
+    began = anyio.current_time()
+    try:
+        report = await worker.coach_clip(bundle)
+    except FileNotFoundError as error:  # files of a bundle are opened, and so named, relative to its folder
+        raise FileNotFoundError(error.errno, error.strerror, str(bundle / (error.filename or ""))) from error
+    _refuse_failure(report)
+    took_ms = round((anyio.current_time() - began) * 1000)
+    _tell(await run_blocking(read_bundle, bundle), report, took_ms, json)
+
+
+def _refuse_failure(report: CycleReport) -> None:
+    from sg_hybrid.errors import BundleRefused, HybridError
+
     if report.coaching is None:
-        raise BundleRefused(f"{folder}: {report.error}")
+        raise BundleRefused(f"{report.bundle}: {report.error}")
     if report.error:
-        raise HybridError(f"{folder}: {report.error}")
-    view = read_bundle(folder)
+        raise HybridError(f"{report.bundle}: {report.error}")
+
+
+def _tell(view: BundleView, report: CycleReport, took_ms: int, json: bool) -> None:
     if json:
         envelope = view.envelope(ai_request_status=report.ai_status, total_latency_ms=took_ms)
         print_json(envelope.model_dump(mode="json"))
     else:
         print_view(view)
     print_notes(view)
-
-
-async def _coach(settings: Settings, bundle: Path) -> tuple[CycleReport, int]:
-    import anyio
-
-    from sg_hybrid.compose import HybridWorker
-
-    async with HybridWorker(settings, watch=False, prepare=False) as worker:
-        began = anyio.current_time()
-        try:
-            report = await worker.coach_clip(bundle)
-        except FileNotFoundError as error:  # files of a bundle are opened, and so named, relative to its folder
-            raise FileNotFoundError(error.errno, error.strerror, str(bundle / (error.filename or ""))) from error
-        return report, round((anyio.current_time() - began) * 1000)
+    print(end="", flush=True)  # the command may go on waiting for a late reply
 
 
 def start_logs(settings: Settings, *, usual_level: LogLevel | None = None) -> None:

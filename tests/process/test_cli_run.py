@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -182,6 +182,47 @@ def test_coach_prints_the_envelope_with_the_requests_end(cli: Cli) -> None:
     again = cli.json("coach", bundle)
     assert again["deterministic"] == envelope["deterministic"]
     assert again["ai_request_status"] is None
+
+
+@contextlib.contextmanager
+def coaching_while_the_ai_is_silent(cli: Cli, **env: str) -> Iterator[tuple[subprocess.Popen[str], Callable[[], None]]]:
+    """`coach`, as soon as it has begun to show its take; the AI answers once it is told to."""
+    bundle = take(cli, "clip_a")
+    with ended(cli.start("simulate", "--profile", "lan")) as simulator:
+        variables = exported(simulator) | env
+        simulator.send_signal(signal.SIGSTOP)
+        try:
+            with ended(cli.start("coach", bundle, env=variables)) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline().startswith("clip_a: ")
+                assert process.poll() is None
+                yield process, lambda: simulator.send_signal(signal.SIGCONT)
+        finally:
+            simulator.send_signal(signal.SIGCONT)
+
+
+def test_coach_shows_its_take_first_and_then_waits_for_the_late_reply(cli: Cli) -> None:
+    with coaching_while_the_ai_is_silent(cli, AI_COACH_GRACE_S="0") as (process, answer):
+        time.sleep(0.5)  # far longer than the grace period
+        answer()
+        assert process.wait(PATIENCE_S) == 0
+    assert [path.name for path in (cli.queue / "pending").iterdir()] == ["clip_a_ai_addendum.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_coach_that_waits_for_the_ai(cli: Cli, number: signal.Signals) -> None:
+    with coaching_while_the_ai_is_silent(cli, AI_COACH_GRACE_S="1") as (process, _):
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0
+    assert list((cli.queue / "pending").iterdir()) == []
+
+
+def test_coach_spools_a_reply_that_comes_in_the_grace_period(cli: Cli) -> None:
+    with coaching_while_the_ai_is_silent(cli, AI_COACH_GRACE_S="10") as (process, answer):
+        process.send_signal(signal.SIGTERM)
+        answer()
+        assert process.wait(PATIENCE_S) == 0
+    assert [path.name for path in (cli.queue / "pending").iterdir()] == ["clip_a_ai_addendum.json"]
 
 
 def test_coach_says_why_a_take_is_refused(cli: Cli, tmp_path: Path) -> None:
