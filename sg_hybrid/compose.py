@@ -157,7 +157,7 @@ class HybridWorker:
         return await self._worker.coach_clip(Path(bundle).absolute())  # noqa: ASYNC240 - asks no disk
 
     async def serve(self) -> None:
-        """Wait until somebody asks for the end: `stop`, or SIGTERM or SIGINT if signals are handled.
+        """Wait until somebody asks for the end: `stop`, or SIGTERM, SIGINT or SIGHUP if signals are handled.
 
         Raises QueueHeld if the queue was removed while it ran and belongs to another worker now.
         """
@@ -304,11 +304,17 @@ def _at_once(worker: Worker, bundles: WatchedBundles, post: Post) -> AtOnce:
 
 
 async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(*_signals_of_the_end()) as signals:
         task_status.started()
         async for number in signals:
             _log.info("stopping", signal=signal.Signals(number).name, hurry=worker.life.stopping)
             worker.life.stop()
+
+
+def _signals_of_the_end() -> list[signal.Signals]:
+    """A closed terminal ends the worker like the others, unless somebody (nohup) had it ignored."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def _limits(settings: Settings) -> Limits:

@@ -134,7 +134,7 @@ def test_run_obeys_its_options(cli: Cli, tmp_path: Path) -> None:
     assert not cli.queue.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(cli: Cli, number: signal.Signals) -> None:
     with ended(cli.start("run")) as worker:
         wait_for_event(worker, "ready")
@@ -143,6 +143,24 @@ def test_a_signal_ends_it_cleanly(cli: Cli, number: signal.Signals) -> None:
         worker.send_signal(number)
         assert worker.wait(PATIENCE_S) == 0
     assert check_bundle(bundle) == ()
+
+
+def test_a_closed_terminal_does_not_end_a_worker_that_ignores_it(cli: Cli) -> None:
+    nohup = [
+        sys.executable,
+        "-c",
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+        "os.execv(sys.executable, [sys.executable, '-m', 'sg_hybrid', 'run'])",
+    ]
+    process = subprocess.Popen(nohup, env=cli.environ(), stderr=subprocess.PIPE, text=True)
+    with ended(process) as worker:
+        wait_for_event(worker, "ready")
+        worker.send_signal(signal.SIGHUP)
+        bundle = take(cli, "clip_a")
+        wait_for(bundle / "manifest.json")
+        worker.send_signal(signal.SIGTERM)
+        wait_for_event(worker, "stopping")
+        assert worker.wait(PATIENCE_S) == 0
 
 
 def test_a_signal_ends_a_drain_that_waits_for_the_ai(cli: Cli) -> None:
