@@ -13,12 +13,17 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON is UTF-8 whatever the locale
     try:
         from .cli.app import app
+        from .cli.ending import ignore_signals, own_process
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(("sg_hybrid", "sg_coach")):
             raise
         sys.stderr.write(f"ERROR: the package {error.name} is not installed; pip install 'sg-hybrid[worker]'\n")
         sys.exit(1)
-    app()
+    own_process()
+    try:
+        app()
+    finally:
+        ignore_signals()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import platform
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -134,11 +134,17 @@ class HybridWorker:
         self._ledger = Ledger(settings.queue_dir, self._clock, limits)
         self._coach = OnDemandCoach(settings, self._ledger.spent)
         self._manager = ServiceManager(settings.notify_socket, settings.watchdog_usec)
+        self._signals = ExitStack()
+        """Signals are caught to the very end: one more must not cut off what the end still writes."""
         self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper, DiskIntake]] | None = None
 
     async def __aenter__(self) -> Self:
         self._context = self._opened()
-        self._worker, self._sweeper, self._intake = await self._context.__aenter__()
+        try:
+            self._worker, self._sweeper, self._intake = await self._context.__aenter__()
+        except BaseException:
+            self._signals.close()
+            raise
         return self
 
     async def __aexit__(
@@ -146,7 +152,8 @@ class HybridWorker:
     ) -> bool | None:
         assert self._context is not None
         self._manager.stopping()
-        return await self._context.__aexit__(kind, error, traceback)
+        with self._signals:
+            return await self._context.__aexit__(kind, error, traceback)
 
     async def coach_clip(self, bundle: str | os.PathLike[str]) -> CycleReport:
         """Coach one bundle now; return when its race is over and its files are durable.
@@ -255,7 +262,8 @@ class HybridWorker:
 
     async def _start(self, worker: Worker, coach: OnDemandCoach, gate: Switch) -> None:
         if self._handle_signals:
-            await worker.start(_obey_signals, worker)
+            received = anyio.open_signal_receiver(*_signals_of_the_end())
+            await worker.start(_obey_signals, worker, self._signals.enter_context(received))
         await worker.start(_warm_up, coach, gate)
         await worker.start(self._stay_alive)
         if self._watch:
@@ -303,12 +311,13 @@ def _at_once(worker: Worker, bundles: WatchedBundles, post: Post) -> AtOnce:
     )
 
 
-async def _obey_signals(worker: Worker, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(*_signals_of_the_end()) as signals:
-        task_status.started()
-        async for number in signals:
-            _log.info("stopping", signal=signal.Signals(number).name, hurry=worker.life.stopping)
-            worker.life.stop()
+async def _obey_signals(
+    worker: Worker, signals: AsyncIterator[signal.Signals], *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    task_status.started()
+    async for number in signals:
+        _log.info("stopping", signal=signal.Signals(number).name, hurry=worker.life.stopping)
+        worker.life.stop()
 
 
 def _signals_of_the_end() -> list[signal.Signals]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .ending import ignore_signals
 from .options import Bundle, BundleRoots, ConfigFile, Json, QueueDir, folder_at, settings_from
 from .output import print_json
 from .show import print_notes, print_view
@@ -67,11 +68,14 @@ def _named(bundles: Sequence[Path]) -> str:
 async def _run(settings: Settings, once: bool) -> Drained | None:
     from sg_hybrid.compose import HybridWorker
 
+    drained = None
     async with HybridWorker(settings, watch=not once, prepare=not once, handle_signals=True) as worker:
         if once:
-            return await _drain_until_stopped(worker)
-        await worker.serve()
-    return None
+            drained = await _drain_until_stopped(worker)
+        else:
+            await worker.serve()
+    ignore_signals()
+    return drained
 
 
 async def _drain_until_stopped(worker: HybridWorker) -> Drained | None:
@@ -132,6 +136,7 @@ async def _coach(settings: Settings, bundle: Path, json: bool) -> bool:
         told.set()
         await worker.quiet()
         group.cancel_scope.cancel()
+    ignore_signals()
     return told.is_set()
 
 

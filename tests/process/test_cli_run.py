@@ -145,6 +145,18 @@ def test_a_signal_ends_it_cleanly(cli: Cli, number: signal.Signals) -> None:
     assert check_bundle(bundle) == ()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_that_come_while_it_ends_change_nothing(cli: Cli, number: signal.Signals) -> None:
+    with ended(cli.start("run")) as worker:
+        wait_for_event(worker, "ready")
+        worker.send_signal(signal.SIGTERM)
+        wait_for_event(worker, "stopped")
+        while worker.poll() is None:
+            worker.send_signal(number)
+            time.sleep(0.001)
+        assert worker.returncode == 0
+
+
 def test_a_closed_terminal_does_not_end_a_worker_that_ignores_it(cli: Cli) -> None:
     nohup = [
         sys.executable,
