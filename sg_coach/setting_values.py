@@ -54,6 +54,11 @@ def http_address(text: str) -> str:
     return text
 
 
+def wants_colours(environ: Mapping[str, str]) -> bool:
+    """Whether a terminal may be written to in colours, as far as its user says: `NO_COLOR`, and a `TERM` without."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") not in ("dumb", "unknown")
+
+
 def choice(value: object) -> object:
     """Return a word without blanks around it, in small letters."""
     return value.strip().lower() if isinstance(value, str) else value

@@ -7,13 +7,14 @@ secrets here: the generator knows no key.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any, Final
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from sg_coach.setting_values import LogFormat, LogLevel
+from sg_coach.setting_values import LogFormat, LogLevel, wants_colours
 from sg_coach.untrusted import shown
 
 _LONGEST: Final = 1000
@@ -25,7 +26,8 @@ def configure(log_format: LogFormat, level: LogLevel) -> None:
     console = log_format == "console" or (log_format == "auto" and terminal)
     renderer: Any = structlog.processors.JSONRenderer()
     if console:
-        renderer = structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
+        colors = terminal and wants_colours(os.environ)  # noqa: TID251 - the terminal's, no setting of ours
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

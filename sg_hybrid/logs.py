@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,8 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from sg_coach.setting_values import wants_colours
 
 from .plaintext import printable
 from .secrecy import HIDDEN, redactor
@@ -42,12 +45,15 @@ def configure(
 ) -> None:
     """Send structlog's events, and warnings of other libraries, to `stream` (stderr).
 
-    `auto` is `console` on a terminal and `json` elsewhere; colours are for terminals unless `colors` says otherwise.
+    `auto` is `console` on a terminal and `json` elsewhere; colours are for terminals that want them
+    (NO_COLOR, TERM=dumb), unless `colors` says otherwise.
     `secrets` are hidden wherever they stand in a value. May be called again.
     """
     out: TextIO | None = stream or sys.stderr  # None if the process was started with stderr closed
     terminal = out is not None and out.isatty()
     console = log_format == "console" or (log_format == "auto" and terminal)
+    if colors is None:
+        colors = terminal and wants_colours(os.environ)  # noqa: TID251 - the terminal's, no setting of ours
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -56,7 +62,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             Cleaner(secrets),
-            _console(terminal if colors is None else colors) if console else structlog.processors.JSONRenderer(),
+            _console(colors) if console else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(file=_Patient(out)),  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sg_generator import logs as generator_logs
 from sg_hybrid.logs import MAX_VALUE, Cleaner, configure
 from sg_hybrid.plaintext import printable
 from sg_hybrid.secrecy import HIDDEN
@@ -27,7 +29,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     handlers = logging.getLogger().handlers[:]
     yield
     structlog.reset_defaults()
@@ -63,6 +67,25 @@ def test_colours_only_on_a_terminal_or_when_asked() -> None:
         configure("console", stream=stream, colors=colors)
         structlog.get_logger().warning("told")
         assert ("\x1b[" in stream.getvalue()) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "coloured"),
+    [("NO_COLOR", "1", False), ("TERM", "dumb", False), ("NO_COLOR", "", True), ("TERM", "xterm", True)],
+)
+def test_colours_are_for_terminals_that_want_them(
+    name: str, value: str, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    workers, generators = Terminal(), Terminal()
+    configure("console", stream=workers)
+    structlog.get_logger().warning("told")
+    monkeypatch.setattr(sys, "stderr", generators)
+    generator_logs.configure("console", "info")
+    structlog.get_logger().warning("told")
+    for stream in (workers, generators):
+        assert "told" in stream.getvalue()
+        assert ("\x1b[" in stream.getvalue()) is coloured
 
 
 def test_level_is_a_threshold() -> None:
