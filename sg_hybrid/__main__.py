@@ -7,7 +7,14 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
+    """Run the command line and end the process with its exit code. Ctrl-C ends it with 130, however early it comes."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while modules are loaded; of a command that runs the command line takes care
+        sys.exit(130)
+
+
+def _run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON is UTF-8 whatever the locale

@@ -462,3 +462,15 @@ def test_interrupted(cli: Cli) -> None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 130
+
+
+@pytest.mark.parametrize("package", ["sg_hybrid", "sg_generator"])
+def test_interrupted_before_it_is_loaded(cli: Cli, package: str) -> None:
+    """Ctrl-C while modules are loaded says nothing, either."""
+    code = "import sys\nclass Interrupted:\n    def find_spec(name, *_):\n"
+    code += "        if name == 'typer': raise KeyboardInterrupt\n"
+    code += f"sys.meta_path.insert(0, Interrupted)\nfrom {package}.__main__ import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=cli.environ(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
