@@ -32,6 +32,9 @@ class State(StrEnum):
     REJECTED = "rejected"
 
 
+MAX_QUOTED: Final = 200
+"""Longest part of an id that an error line quotes, in characters; no clip's id is longer."""
+
 WAITING: Final = (State.PENDING, State.CLAIMED)
 
 Ids = Annotated[
@@ -134,6 +137,8 @@ def _wanted(ids: Sequence[str]) -> list[str]:
 
 def _words_of_stdin() -> list[str]:
     """The words of stdin; bytes that are no text make words, too, so that one of them does not hide the others."""
+    if sys.stdin is None:
+        raise typer.BadParameter("- reads clip ids from stdin, and it is closed", param_hint="ID")
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     return sys.stdin.read().split()
@@ -157,10 +162,16 @@ def _tell(changes: Sequence[QueueChange], done: str, json: bool) -> None:
 
 def _end(problems: Sequence[tuple[str, str]]) -> None:
     for clip_id, problem in problems:
-        say(f"ERROR: {_seen(clip_id)}: {problem}")
+        say(f"ERROR: {_seen(clip_id)}: {_short(problem)}")
     raise typer.Exit(Exit.FAILED if problems else Exit.OK)
 
 
 def _seen(clip_id: str) -> str:
     """A clip id as a person can see it; one with characters that are not shown, or without any, is quoted."""
-    return clip_id if clip_id and clip_id == printable(clip_id) else ascii(clip_id)
+    short = _short(clip_id)
+    return short if short and short == printable(short) else ascii(short)
+
+
+def _short(text: str) -> str:
+    """What an error line may quote: a word of stdin can be a whole file."""
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"

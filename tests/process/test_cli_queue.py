@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -270,3 +272,22 @@ def test_a_queue_that_is_not_ours_alone_is_refused(cli: Cli) -> None:
 def test_the_flag_goes_before_the_environment(cli: Cli, tmp_path: Path) -> None:
     put_file(tmp_path / "other", queued("clip_a", EPOCH))
     assert cli("queue", "ls", "--ids", "--queue-dir", tmp_path / "other").stdout == "clip_a\n"
+
+
+@pytest.mark.parametrize("command", ["show", "expire", "requeue"])
+def test_a_word_of_stdin_that_is_no_id_is_not_quoted_whole(cli: Cli, command: str) -> None:
+    waits(cli, "clip_a", 1.0)
+    done = cli("queue", command, "-", stdin="x" * 100_000)
+    assert done.exit_code == 1
+    assert is_one_line(done)
+    assert done.stderr.startswith("ERROR: xxx")
+    assert len(done.stderr) < 1000
+
+
+@pytest.mark.parametrize("command", ["show", "expire", "requeue"])
+def test_a_closed_stdin_is_wrong_usage(cli: Cli, command: str) -> None:
+    line = f"{sys.executable} -m sg_hybrid queue {command} - <&-"
+    done = subprocess.run(line, shell=True, env=cli.environ(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert is_one_line(done)
+    assert "stdin" in done.stderr
