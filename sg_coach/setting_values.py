@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo
 
@@ -19,6 +19,8 @@ MAX_SHOWN: Final = 80
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[0-9A-Za-z._:%-]+")
+_USER: Final = re.compile(r"\A((?>\s*[\w+.-]*://|))(?:.*:.*|[^/?#]*)@", re.DOTALL)
+"""All before the last `@`, if it stands in the host's place or holds a colon: passwords hold any character."""
 _NUMBERS: Final = re.compile(r"[0-9.]+")
 _IPV4: Final = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\Z)|\Z)){4}")
 
@@ -42,16 +44,29 @@ def variables_of(settings: type[BaseModel]) -> Mapping[str, str]:
 
 def http_address(text: str) -> str:
     """Return `text` if it is http(s)://host[:port][/path] that a connection can be made to; else raise ValueError."""
-    parts = urlsplit(text)  # raises ValueError for a broken IPv6 host; `port` does for one that is none
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not _VISIBLE.fullmatch(text):
+    parts = urlsplit(text)  # raises ValueError for a broken IPv6 host
+    usable = parts.scheme in ("http", "https") and _has_port(parts) and _VISIBLE.fullmatch(text)
+    if not usable or not parts.hostname:
         raise ValueError("not an address of the form https://host[:port][/path]")
-    if parts.username is not None or parts.query or parts.fragment:
+    if "@" in text or parts.query or parts.fragment:
         raise ValueError("the address may not hold a user, a query or a fragment")
     if _NUMBERS.fullmatch(parts.hostname) and not _IPV4.fullmatch(parts.hostname):
         raise ValueError(f"{parts.hostname[:MAX_SHOWN]} is no IPv4 address")
     if not _HOST.fullmatch(parts.hostname):
         raise ValueError("the host of the address holds characters that no host has")
     return text
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # whose text quotes what stands there: a part of a password, if that holds a slash
+        return False
+
+
+def without_user(address: str) -> str:
+    """Return `address`, or what somebody took for one, for a message: user and password are hidden."""
+    return _USER.sub(r"\1[hidden]@", address)
 
 
 def wants_colours(environ: Mapping[str, str]) -> bool:

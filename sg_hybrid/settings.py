@@ -67,6 +67,7 @@ from sg_coach.setting_values import (
     http_address,
     setting,
     variables_of,
+    without_user,
 )
 
 from .config_file import did_you_mean, find_config, read_config
@@ -75,6 +76,7 @@ from .errors import ConfigError
 _MODEL: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$"
 _KEY: Final = re.compile(r"[!-~]{1,512}")
 _SECRETS: Final = ("anthropic_api_key", "cloud_token")
+_ADDRESSES: Final = ("anthropic_base_url", "cloud_url")
 
 
 def _number(value: object) -> object:
@@ -263,5 +265,7 @@ def _explain(error: ValidationError, values: Mapping[str, object], origins: Mapp
     field, variable = Settings.model_fields[name], VARIABLES[name]
     sources = {"flag": f"option {name}", "environment": variable, "default": variable}
     where = sources.get(origin, f"{origin}: {name}")
-    value = "" if name in _SECRETS else f" is {str(values.get(name, field.default))[:MAX_SHOWN]!r}"
+    given = str(values.get(name, field.default))
+    quoted = (without_user(given) if name in _ADDRESSES else given)[:MAX_SHOWN]
+    value = "" if name in _SECRETS else f" is {quoted!r}"
     return ConfigError(f"{where}{value}: {problem}; it takes {field.description}")

@@ -108,7 +108,6 @@ def test_refusal_names_variable_value_and_choices() -> None:
         ("AI_COACH_APPLIED_KEEP_DAYS", "-1"),
         ("AI_COACH_MODEL", "claude; rm -rf"),
         ("ANTHROPIC_BASE_URL", "ftp://example.org"),
-        ("ANTHROPIC_BASE_URL", "https://user:secret@example.org"),
         ("ANTHROPIC_BASE_URL", "https://[::1"),
         ("ANTHROPIC_BASE_URL", "http://192.168.1.256:8080"),
         ("ANTHROPIC_BASE_URL", "http://1.2.3"),
@@ -197,6 +196,26 @@ def test_token_of_a_companion_service_is_never_shown() -> None:
     assert settings.secrets == ["sk-ant-very-secret", "very-secret-token"]
     assert "very-secret" not in f"{settings!r} {settings} {describe(settings)} {settings.model_dump_json()}"
     assert "secret" not in refusal(AI_COACH_TOKEN="very secret")
+
+
+@pytest.mark.parametrize(
+    ("address", "quoted"),
+    [
+        ("https://user:secret@example.org", "https://[hidden]@example.org"),
+        ("https://secret@example.org/v1", "https://[hidden]@example.org/v1"),
+        ("http://user:/secret@example.org", "http://[hidden]@example.org"),
+        ("http://user:1/se@cret?#@example.org", "http://[hidden]@example.org"),
+        ("ftp://user:secret@example.org", "ftp://[hidden]@example.org"),
+        ("user:secret@example.org", "[hidden]@example.org"),
+        (f"http://user:{'secret' * 40}@example.org", "http://[hidden]@example.org"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["ANTHROPIC_BASE_URL", "AI_COACH_URL"])
+def test_the_user_in_an_address_is_never_shown(variable: str, address: str, quoted: str) -> None:
+    message = refusal(**{variable: address})
+    assert message.startswith(f"{variable} is {quoted!r}: ")
+    assert "secret" not in message
+    assert "cret?" not in message
 
 
 def test_key_is_never_shown() -> None:
