@@ -1,6 +1,7 @@
 """What a setting may look like, for every program here that reads the environment: switches, choices, folders.
 
-Types for the fields of a pydantic model. Validate with the context `{"environ": …}`: a folder below `~` needs its HOME.
+Types for the fields of a pydantic model. Validate with the context `{"environ": …, "relative": …}`: a folder below
+`~` needs its HOME, and only the fields that `relative` names may hold a relative path.
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ def choice(value: object) -> object:
 
 
 def folder(value: object, info: ValidationInfo) -> Path:
-    """Return an absolute path. Raises ValueError for no path, another user's home, or `~` without HOME."""
+    """Return an absolute path.
+
+    Raises ValueError for no path, another user's home, `~` without HOME, or a relative one where none is allowed.
+    """
     text = os.fspath(value) if isinstance(value, str | Path) else ""
     if not text.strip() or "\0" in text:
         raise ValueError("no usable path")
@@ -89,7 +93,13 @@ def folder(value: object, info: ValidationInfo) -> Path:
         text = f"{_home(info)}{slash}{rest}"
     elif head.startswith("~"):
         raise ValueError("another user's home is not looked up")
+    elif not text.startswith("/") and not _may_be_relative(info):
+        raise ValueError("a relative path, which means another folder wherever the program is started")
     return Path(text).absolute()
+
+
+def _may_be_relative(info: ValidationInfo) -> bool:
+    return info.context is None or info.field_name in info.context["relative"]
 
 
 def _home(info: ValidationInfo) -> str:

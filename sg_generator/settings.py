@@ -78,9 +78,10 @@ class Settings(BaseModel):
         Raises SettingUnusable, naming the variable or option, its value and what it takes.
         """
         given = {name: environ[variable] for name, variable in VARIABLES.items() if environ.get(variable, "").strip()}
-        values: dict[str, object] = {**given, **{name: value for name, value in flags.items() if value is not None}}
+        ours = {name: value for name, value in flags.items() if value is not None}
+        values: dict[str, object] = {**given, **ours}
         try:
-            return cls.model_validate(values, context={"environ": environ})
+            return cls.model_validate(values, context={"environ": environ, "relative": list(ours)})
         except ValidationError as error:
             raise _explain(error, values, flags) from None
 

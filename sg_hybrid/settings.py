@@ -192,7 +192,8 @@ class Settings(BaseModel):
         """
         values, origins = _layered(environ, flags, config_file)
         try:
-            return cls.model_validate({**values, "origins": origins}, context={"environ": environ})
+            context = {"environ": environ, "relative": [name for name in origins if origins[name] == "flag"]}
+            return cls.model_validate({**values, "origins": origins}, context=context)
         except ValidationError as error:
             raise _explain(error, values, origins) from None
 

@@ -65,6 +65,8 @@ def test_no_file_is_no_problem_but_a_named_one_must_be_there(home: Path) -> None
     ("text", "message"),
     [
         ("reply_deadline_ms = x", "not TOML: .*line 1"),
+        ('queue_dir = "queue"', "queue_dir is 'queue': a relative path.*absolute or below ~"),
+        ('bundle_roots = ["/a", "b"]', "bundle_roots is .*: a relative path.*absolute or below ~"),
         ("[" * 20_000, "not TOML"),
         ("reply_deadline = 5", r"unknown key 'reply_deadline'; did you mean reply_deadline_ms\?"),
         ("zzz = 5", "unknown key 'zzz'; known are ai_enabled"),

@@ -158,6 +158,16 @@ def test_several_bundle_roots() -> None:
     assert read(SG_BUNDLE_ROOTS=text).bundle_roots == (Path("/home/player/a"), Path("/b"))
 
 
+@pytest.mark.parametrize("variable", ["SG_COACH_QUEUE_DIR", "SG_BUNDLE_ROOTS", "SG_LATENCY_BOOK"])
+def test_a_relative_path_is_for_options_alone(variable: str) -> None:
+    assert refusal(**{variable: "here/x"}).startswith(f"{variable} is 'here/x': a relative path")
+    assert "absolute or below ~" in refusal(**{variable: "here/x"})
+    flags = {"queue_dir": "here/x", "bundle_roots": ("here/y",)}
+    settings = Settings.from_env(HOME, flags=flags)
+    assert settings.queue_dir == Path("here/x").absolute()
+    assert settings.bundle_roots == (Path("here/y").absolute(),)
+
+
 def test_flag_beats_environment() -> None:
     environ = HOME | {"AI_COACH_DEADLINE_MS": "250", "SG_COACH_QUEUE_DIR": "/queue"}
     settings = Settings.from_env(environ, flags={"reply_deadline_ms": 100, "queue_dir": None})
