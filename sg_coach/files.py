@@ -15,15 +15,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from .errors import LockTimeout, UnsafePath
 from .plainfile import open_plain, read_bounded
@@ -40,6 +41,9 @@ _TEMPORARY: Final = re.compile(r"\..+\.\d+-\d+\.tmp")
 _STAGE_ATTEMPTS: Final = 100
 _LOCK_PAUSE_S: Final = (0.0005, 0.01)
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 _serial = itertools.count()
 
 
@@ -55,6 +59,21 @@ class Unsettled:
     def close(self) -> None:
         """Let go of it without settling: somebody replaced it, or its folder is gone."""
         os.close(self.fd)
+
+
+def _naming_the_file(
+    method: Callable[Concatenate[Folder, str, Given], Result],
+) -> Callable[Concatenate[Folder, str, Given], Result]:
+    """Let an OSError name the file in full: the system knows a name relative to the folder, a temporary's, or none."""
+
+    @functools.wraps(method)
+    def named(folder: Folder, name: str, /, *args: Given.args, **options: Given.kwargs) -> Result:
+        try:
+            return method(folder, name, *args, **options)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder.path / name)) from error
+
+    return named
 
 
 class Folder:
@@ -117,6 +136,7 @@ class Folder:
     def exists(self, name: str) -> bool:
         return self.status(name) is not None
 
+    @_naming_the_file
     def read(self, name: str, max_bytes: int) -> bytes:
         """Return the content of a plain file.
 
@@ -150,6 +170,7 @@ class Folder:
                 raise
             self._write(name, data, mode, durable)
 
+    @_naming_the_file
     def _write(self, name: str, data: bytes, mode: int, durable: bool) -> None:
         temporary, fd = self.stage(name, data, mode=mode)
         try:
@@ -164,6 +185,7 @@ class Folder:
         if durable:
             self.sync()
 
+    @_naming_the_file
     def write_visible(self, name: str, data: bytes, *, mode: int = SHARED) -> Unsettled:
         """Make a whole file visible under `name` without waiting for the disk."""
         temporary, fd = self.stage(name, data, mode=mode)
@@ -204,6 +226,7 @@ class Folder:
             raise
         return fd
 
+    @_naming_the_file
     def stage(self, name: str, data: bytes, *, mode: int) -> tuple[str, int]:
         """Write a temporary, to be fsynced and then renamed to `name` by the caller; return its name and descriptor."""
         for _ in range(_STAGE_ATTEMPTS - 1):
@@ -229,7 +252,10 @@ class Folder:
 
     def sync(self) -> None:
         """Make renames and removals in this folder durable."""
-        os.fsync(self.fd)
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def remove_stale_temporaries(self) -> int:
         """Remove what a dead process left. Call it only while nobody else writes here (under `lock`)."""

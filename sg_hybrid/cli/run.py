@@ -147,10 +147,7 @@ async def _coach_and_tell(worker: HybridWorker, bundle: Path, json: bool) -> Non
     from sg_hybrid.fs import run_blocking
 
     began = anyio.current_time()
-    try:
-        report = await worker.coach_clip(bundle)
-    except FileNotFoundError as error:  # files of a bundle are opened, and so named, relative to its folder
-        raise FileNotFoundError(error.errno, error.strerror, str(bundle / (error.filename or ""))) from error
+    report = await worker.coach_clip(bundle)
     _refuse_failure(report)
     took_ms = round((anyio.current_time() - began) * 1000)
     _tell(await run_blocking(read_bundle, bundle), report, took_ms, json)

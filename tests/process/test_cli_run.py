@@ -264,6 +264,16 @@ def test_coach_says_why_a_take_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert document(bundle / "clip.error.json")["error_code"] == "VALIDATION_ERROR"
 
 
+def test_coach_names_the_file_that_the_disk_refused(cli: Cli) -> None:
+    bundle = take(cli, "clip_a")
+    (bundle / "clip.coach.json").mkdir()  # no file can take its place
+    done = cli("coach", bundle)
+    assert done.exit_code == 1
+    assert is_one_line(done)
+    assert done.stderr.startswith(f"ERROR: {bundle / 'clip.coach.json'}: ")
+    assert ".tmp" not in done.stderr
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty"])
 def test_coach_without_a_take(cli: Cli, tmp_path: Path, kind: str) -> None:
     (tmp_path / "empty").mkdir()

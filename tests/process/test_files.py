@@ -264,6 +264,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         with pytest.raises(OSError, match=r".") as caught:
             folder.write("f", b"new")
     assert caught.value.errno == error
+    assert caught.value.filename == str(folder.path / "f")
     assert names(folder) == {"f"}
     assert folder.read("f", 10) == b"old"
     assert len(list(FDS.iterdir())) == before
