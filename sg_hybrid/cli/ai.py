@@ -20,27 +20,27 @@ app = typer.Typer(help="Switch the AI on and off, see what is in force, try it."
 
 
 @app.command("on")
-def on(queue_dir: QueueDir = None, config: ConfigFile = None) -> None:
+def on(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Switch the AI on, whatever AI_COACH_ENABLED says.
 
     A running worker obeys within a second, without a restart.
     """
-    _set("on", queue_dir, config)
+    _set("on", queue_dir, config, json)
 
 
 @app.command("off")
-def off(queue_dir: QueueDir = None, config: ConfigFile = None) -> None:
+def off(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Switch the AI off: no new calls, nothing applied.
 
     A running worker obeys within a second; its running calls finish into the queue.
     """
-    _set("off", queue_dir, config)
+    _set("off", queue_dir, config, json)
 
 
 @app.command("auto")
-def auto(queue_dir: QueueDir = None, config: ConfigFile = None) -> None:
+def auto(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Leave it to AI_COACH_ENABLED again."""
-    _set("auto", queue_dir, config)
+    _set("auto", queue_dir, config, json)
 
 
 @app.command("status")
@@ -60,18 +60,26 @@ def ping(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = Fal
     """Make one small real call to the AI service.
 
     Says what works, how fast, and what to fix; works with the AI switched off too. Exit code 0: a usable reply
-    came, in time or not. 1: none came. 3: there is no key, or it cannot be used.
+    came, in time or not. 1: none came. 3: there is no key, or it cannot be used; with --json `ok` is false then and
+    `error` says why.
     """
     import anyio
 
     from sg_hybrid.compose import ai_config
+    from sg_hybrid.errors import ConfigError
+    from sg_hybrid.secrecy import redact
 
     from .ping import ping as try_it
     from .run import start_logs
 
     settings = settings_from(config, queue_dir=queue_dir)
     start_logs(settings, usual_level="error")
-    result = anyio.run(try_it, ai_config(settings))
+    try:
+        result = anyio.run(try_it, ai_config(settings))
+    except ConfigError as error:
+        if json:
+            print_json({"ok": False, "error_kind": "config", "error": redact(str(error))})
+        raise
     in_time = result.ok and result.reply_ms < settings.reply_deadline_ms
     if json:
         print_json(result.document() | {"in_time": in_time, "reply_deadline_ms": settings.reply_deadline_ms})
@@ -80,15 +88,19 @@ def ping(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = Fal
     raise typer.Exit(Exit.OK if result.ok else Exit.FAILED)
 
 
-def _set(mode: Mode, queue_dir: str | None, config: str | None) -> None:
+def _set(mode: Mode, queue_dir: str | None, config: str | None, json: bool) -> None:
     from sg_hybrid.clock import SystemClock
     from sg_hybrid.queue_lock import holder
     from sg_hybrid.switch import Switch, set_mode
 
     settings = settings_from(config, queue_dir=queue_dir)
     set_mode(settings.queue_dir, mode, SystemClock().now())
-    print_line(Switch(settings.queue_dir, settings).state().why)
-    if holder(settings.queue_dir) is None:
+    state, worker = Switch(settings.queue_dir, settings).state(), holder(settings.queue_dir)
+    if json:
+        print_json({"mode": mode, "enabled": state.enabled, "why": state.why, "worker": worker})
+        return
+    print_line(state.why)
+    if worker is None:
         print_line("No worker runs on this queue; the next one will obey.")
 
 

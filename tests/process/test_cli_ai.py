@@ -191,3 +191,18 @@ def test_ping_without_a_key(cli: Cli) -> None:
     assert done.exit_code == 3
     assert is_one_line(done)
     assert "ANTHROPIC_API_KEY" in done.stderr
+
+
+def test_ping_without_a_key_says_so_to_a_program(cli: Cli) -> None:
+    done = cli("ai", "ping", "--json")
+    assert done.exit_code == 3
+    said = json.loads(done.stdout)
+    assert (said["ok"], said["error_kind"]) == (False, "config")
+    assert done.stderr == f"ERROR: {said['error']}\n"
+
+
+@pytest.mark.parametrize(("mode", "enabled"), [("on", True), ("off", False), ("auto", False)])
+def test_the_switch_tells_a_program(cli: Cli, mode: str, enabled: bool) -> None:
+    said = cli.json("ai", mode, env={"ANTHROPIC_API_KEY": KEY})
+    assert (said["mode"], said["enabled"], said["worker"]) == (mode, enabled, None)
+    assert said["why"] == cli.json("ai", "status", env={"ANTHROPIC_API_KEY": KEY})["why"]
