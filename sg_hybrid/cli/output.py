@@ -81,6 +81,12 @@ def _console() -> Console:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """A character of a JSON text as it may be printed; outside of strings there are none of these."""
+    """A character of a JSON text as it may be printed; outside of strings there are none of these.
+
+    A byte of a file name that is no text (a lone surrogate in Python) is shown as `\\xff`: strict readers refuse the
+    escape of a surrogate.
+    """
     char = found[0]
+    if "\udc80" <= char <= "\udcff":
+        return f"\\\\x{ord(char) - 0xDC00:02x}"
     return char if char.isprintable() else json.dumps(char)[1:-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,11 @@ def test_what_a_bundle_holds_does_not_reach_the_terminal(cli: Cli, tmp_path: Pat
     assert checked.exit_code == 1
     assert all(char.isprintable() or char == "\n" for char in checked.stdout)
     assert len(checked.stdout.splitlines()) == len(check_bundle(bundle))
+
+
+def test_a_folder_whose_name_is_no_text_is_told_to_strict_readers(cli: Cli, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/clip\xff")
+    done = cli.program("check", name, "--json")
+    assert done.returncode == 2
+    assert "\\ud" not in done.stdout
+    assert json.loads(done.stdout)[0]["bundle"] == f"{tmp_path}/clip\\xff"
