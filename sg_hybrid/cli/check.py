@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from .exits import Exit, explained, say
-from .options import Json, folder_at
+from .options import Bundles, Json, folder_at
 from .output import print_json, print_line
 
 if TYPE_CHECKING:
     from sg_hybrid.bundle_check import Problem
-
-Bundles = Annotated[list[Path], typer.Argument(metavar="DIR...", show_default=False, help="Folders of bundles.")]
 
 
 def check(bundles: Bundles, json: Json = False) -> None:

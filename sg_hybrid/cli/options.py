@@ -31,7 +31,19 @@ ConfigFile = Annotated[
     typer.Option("--config", metavar="FILE", show_default=False, help="Config file (TOML) [SG_HYBRID_CONFIG]."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Bundle = Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Folder of the bundle.")]
+
+
+def _named(path: str) -> Path:
+    """The folder that an argument names. An empty one is a usage error: Path takes it for the current folder."""
+    if not path.strip():
+        raise typer.BadParameter("it is empty; is a variable not set?")
+    return Path(path)
+
+
+Bundle = Annotated[Path, typer.Argument(metavar="DIR", show_default=False, parser=_named, help="Folder of the bundle.")]
+Bundles = Annotated[
+    list[Path], typer.Argument(metavar="DIR...", show_default=False, parser=_named, help="Folders of bundles.")
+]
 
 
 def folder_at(path: Path) -> Path:

@@ -304,3 +304,11 @@ def test_an_unreadable_coach_file_is_named(tmp_path: Path) -> None:
     rewrite(bundle, "clip.coach.json", score=101)
     with pytest.raises(InvalidInput, match=r"clip\.coach\.json: score"):
         read_bundle(bundle)
+
+
+@pytest.mark.parametrize("command", ["show", "check", "coach"])
+def test_an_empty_folder_name_is_wrong_usage(cli: Cli, command: str) -> None:
+    done = cli(command, "")
+    assert done.exit_code == 2
+    assert is_one_line(done)
+    assert "it is empty" in done.stderr
