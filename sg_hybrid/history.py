@@ -81,7 +81,7 @@ class ScoreHistory:
         """
         folder = take.bundle.parent
         while True:
-            day = self._day(folder, (take.clip_id, take.take_id))
+            day = self._day(folder)
             with self._lock:
                 if self._days.get(folder) is day:  # nobody forgot it meanwhile
                     return self._admit(day, take, coach)
@@ -104,8 +104,7 @@ class ScoreHistory:
 
     def has(self, folder: Path, clip_id: str, take_id: str) -> bool:
         """Whether a take of this day folder was admitted. Blocks for the disk when the day is new."""
-        this = clip_id, take_id
-        return this in self._day(folder, this).takes
+        return (clip_id, take_id) in self._day(folder).takes
 
     def kick(self) -> None:
         """Tell the writer that entries wait. Call it on the event loop."""
@@ -160,19 +159,19 @@ class ScoreHistory:
             day.unwritten -= len(entries)
         return True
 
-    def _day(self, folder: Path, this: tuple[str, str]) -> _Day:
+    def _day(self, folder: Path) -> _Day:
         """Return what is known of a day folder, a take of which is asked for."""
-        day = self._known(folder, this)
+        day = self._known(folder)
         if not day.loaded:
             with day.lock:
                 if not day.loaded:
                     self._load(day)
         return day
 
-    def _known(self, folder: Path, this: tuple[str, str]) -> _Day:
+    def _known(self, folder: Path) -> _Day:
         """Look whether what is known is about the folder that stands there now; if it is not, begin anew."""
         identity, day = _identity(folder), self._days.get(folder)
-        is_about_it = day is not None and _is_about(day, identity, this)
+        is_about_it = day is not None and _is_about(day, identity)
         with self._lock:
             if day is not None and not is_about_it and self._days.get(folder) is day and not day.unwritten:
                 self._forget(day)
@@ -227,11 +226,11 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _is_about(day: _Day, identity: tuple[int, int] | None, this: tuple[str, str]) -> bool:
+def _is_about(day: _Day, identity: tuple[int, int] | None) -> bool:
     """Whether a day is the folder that stands there. A new folder may get the number of the old one, yet no index.
 
     What waits to be written keeps a day alive: it goes where the folder is then.
     """
     if day.unwritten:
         return True
-    return day.identity == identity and (this not in day.takes or os.path.lexists(day.folder / INDEX_FILE))
+    return day.identity == identity and (not day.takes or os.path.lexists(day.folder / INDEX_FILE))

@@ -159,8 +159,10 @@ def test_what_a_full_disk_refuses_later_leaves_the_bundle_as_it_was(tmp_path: Pa
 def test_a_clip_whose_entry_cannot_be_written_is_there_in_part(tmp_path: Path) -> None:
     with Server(tmp_path / "g") as server:
         day = server.bundle(server.clip()).parent
-        (day / "session.index.json").unlink()
-        (day / "session.index.json").mkdir()
+        index = day / "session.index.json"
+        entries = json.loads(index.read_bytes())["entries"]
+        index.write_text(json.dumps({"entries": [*entries, {"clip_id": "long_ago", "note": "x" * 400_000}]}))
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
         answer = server.post("/generate", WANTED)
         assert answer["status"] == "partial"
         assert "session index" in answer["error_message"]
