@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import anyio
 import structlog
@@ -18,18 +18,17 @@ import structlog
 from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
-from .ai_config import AiConfig
 from .at_once import AtOnce
 from .bundle import context_in, settle_queued
 from .clock import SystemClock
 from .drained import Drained, WatchedBundles
-from .errors import AiNotUsable, ConfigError
 from .fs import run_blocking
 from .history import ScoreHistory
 from .intake import DiskIntake
 from .latencies import LatencyNotes
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
-from .models import AiReply, CoachRequest, CycleReport, ReplyContext, Usage
+from .models import CycleReport, ReplyContext
+from .on_demand import OnDemandCoach, warm_up
 from .ports import Clock
 from .post import Post
 from .preparer import Preparer
@@ -45,62 +44,7 @@ from .switch import Switch
 from .tip_bank import TipBank
 from .worker import Parts, Worker
 
-if TYPE_CHECKING:
-    from .ai_client import RemoteCoach
-
-WARM_UP_CHECK_S = 5.0
-"""How often a worker whose AI is off looks whether it was switched on, to load the SDK before it is needed."""
-
 _log = structlog.get_logger(__name__)
-
-
-class OnDemandCoach:
-    """The AI client, made when it is first needed: its SDK takes a second to load and 60 MiB to keep."""
-
-    def __init__(self, settings: Settings, spent: Callable[[str, Usage], None]) -> None:
-        """`spent` is told of each answer's model and tokens."""
-        self._settings = settings
-        self._spent = spent
-        self._made: RemoteCoach | None = None
-        self._making = anyio.Lock()
-
-    async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
-        """See ports.AiCoach."""
-        try:
-            coach = await self.ready()
-        except ConfigError as error:
-            raise AiNotUsable(str(error)) from error
-        return await coach.ask(request, on_tip=on_tip)
-
-    async def ready(self) -> RemoteCoach:
-        """Return the client, warm. Raises ConfigError if the key or the SDK cannot be used."""
-        async with self._making:
-            if self._made is None:
-                from .ai_client import create_coach
-
-                self._made = await create_coach(ai_config(self._settings), spent=self._spent)
-                await self._made.warm_up()
-        return self._made
-
-    async def aclose(self) -> None:
-        if self._made is not None:
-            await self._made.aclose()
-
-
-def ai_config(settings: Settings) -> AiConfig:
-    """Return what the client of the chosen provider needs. Raises ConfigError if a key or an address is missing."""
-    if settings.missing_credentials:
-        raise ConfigError(f"no key: set {' and '.join(settings.missing_credentials)}")
-    cloud = settings.ai_provider == "cloud"
-    key = settings.cloud_token if cloud else settings.anthropic_api_key
-    return AiConfig(
-        api_key=key.get_secret_value() if key else "",
-        base_url=(settings.cloud_url if cloud else None) or settings.anthropic_base_url,
-        provider=settings.ai_provider,
-        model=settings.ai_model,
-        give_up_after_s=settings.give_up_after_s,
-        max_open_calls=settings.max_open_calls,
-    )
 
 
 class HybridWorker:
@@ -264,7 +208,7 @@ class HybridWorker:
         if self._handle_signals:
             received = anyio.open_signal_receiver(*_signals_of_the_end())
             await worker.start(_obey_signals, worker, self._signals.enter_context(received))
-        await worker.start(_warm_up, coach, gate)
+        await worker.start(warm_up, coach, gate)
         await worker.start(self._stay_alive)
         if self._watch:
             await worker.start(worker.watch)
@@ -278,19 +222,6 @@ class HybridWorker:
     async def _stay_alive(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         task_status.started()
         await self._manager.stay_alive()
-
-
-async def _warm_up(coach: OnDemandCoach, gate: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    """Load the AI client as soon as the AI is on, before a take needs it."""
-    task_status.started()
-    if not gate.state().key_present:
-        return
-    while not gate.state().enabled:  # noqa: ASYNC110 - the switch is a file, it sends no event
-        await anyio.sleep(WARM_UP_CHECK_S)
-    try:
-        await coach.ready()
-    except ConfigError as error:
-        _log.error("ai_not_usable", reason=str(error))
 
 
 async def _deliver(post: Post, *, task_status: anyio.abc.TaskStatus[None]) -> None:

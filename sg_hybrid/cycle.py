@@ -31,13 +31,13 @@ from .models import (
     AiAddendum,
     AiReply,
     AiState,
-    AiStatus,
     Coached,
     CycleReport,
     Origin,
     Take,
     TipSource,
 )
+from .outcome import Outcome, TakeKey, summary
 from .ports import AiCoach, Bundles, Claim, Clock, Gate, Scores, Spool, Tips
 from .prompt import build_request
 from .race import Limits, Race
@@ -51,9 +51,6 @@ RulesSide = Callable[[Callable[[Coached], None]], Awaitable[Coached]]
 
 MOST_UNSETTLED: Final = 1024
 """Takes that could not be settled and are remembered; of more, the one that failed first is forgotten."""
-
-_TakeKey = tuple[Path, str]
-"""Bundle and take id."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,8 +73,8 @@ class CycleRunner:
     """Told for each take with the AI on where its tip came from."""
     active: Active = field(default_factory=Active, init=False)
     open_calls: int = field(default=0, init=False)
-    _unfinished: dict[_TakeKey, _Outcome] = field(default_factory=dict, init=False)
-    _unsettled: dict[_TakeKey, None] = field(default_factory=dict, init=False)
+    _unfinished: dict[TakeKey, Outcome] = field(default_factory=dict, init=False)
+    _unsettled: dict[TakeKey, None] = field(default_factory=dict, init=False)
     """Takes whose hint could not be made durable or listed: they come again, and the AI was asked already."""
 
     async def run(
@@ -89,7 +86,7 @@ class CycleRunner:
         runs already is not coached twice: its report is waited for. Raises OSError, UnsafePath or LockTimeout if not
         even the coach file could be written.
         """
-        outcome = _Outcome()
+        outcome = Outcome()
         with self.active.running(), self._unfinished_until_the_end(outcome):
             async with anyio.create_task_group() as group:
 
@@ -101,7 +98,7 @@ class CycleRunner:
             return await self._conclude(bundle, outcome)
 
     @contextmanager
-    def _unfinished_until_the_end(self, outcome: _Outcome) -> Iterator[None]:
+    def _unfinished_until_the_end(self, outcome: Outcome) -> Iterator[None]:
         """However a cycle ends, nobody waits for it afterwards."""
         try:
             yield
@@ -111,14 +108,14 @@ class CycleRunner:
                 self._note_how_it_ended(outcome.take, outcome.failure)
             outcome.done.set()
 
-    def _note_how_it_ended(self, take: _TakeKey, failure: Exception | None) -> None:
+    def _note_how_it_ended(self, take: TakeKey, failure: Exception | None) -> None:
         self._unsettled.pop(take, None)
         if failure is not None:
             self._unsettled[take] = None
         if len(self._unsettled) > MOST_UNSETTLED:
             del self._unsettled[next(iter(self._unsettled))]
 
-    async def _write(self, rules: RulesSide, visible: Callable[[Coached], None], outcome: _Outcome) -> None:
+    async def _write(self, rules: RulesSide, visible: Callable[[Coached], None], outcome: Outcome) -> None:
         """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
         try:
             outcome.coached = await rules(visible)
@@ -128,7 +125,7 @@ class CycleRunner:
             outcome.settled.set()
             self.scores.kick()  # not before: the index's fsyncs would stand in the way of the hint's
 
-    def _hint_is_out(self, coached: Coached, outcome: _Outcome, group: TaskGroup) -> None:
+    def _hint_is_out(self, coached: Coached, outcome: Outcome, group: TaskGroup) -> None:
         """Start the AI side: the call, the race for its reply, and the look for an earlier reply."""
         outcome.coached = coached
         outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
@@ -144,7 +141,7 @@ class CycleRunner:
             group.start_soon(self._win_a_tip, coached, race, outcome, name="race")
         group.start_soon(self._apply_waiting, coached, outcome, name="apply waiting reply")
 
-    async def _conclude(self, bundle: Path, outcome: _Outcome) -> CycleReport:
+    async def _conclude(self, bundle: Path, outcome: Outcome) -> CycleReport:
         coached, failure = outcome.coached, outcome.failure
         if coached is None:
             return self._without_hint(bundle, failure)
@@ -154,7 +151,7 @@ class CycleRunner:
         if failure is not None:
             _log.error("settle_failed", clip=coached.take.clip_id, bundle=str(bundle), error=str(failure))
         report = outcome.report(coached, outcome.status)
-        _log.info("cycle", **_summary(report))
+        _log.info("cycle", **summary(report))
         return report
 
     def _without_hint(self, bundle: Path, failure: Exception | None) -> CycleReport:
@@ -176,7 +173,7 @@ class CycleRunner:
 
     # The AI side
 
-    def _start_call(self, coached: Coached, outcome: _Outcome, state: AiState) -> Race:
+    def _start_call(self, coached: Coached, outcome: Outcome, state: AiState) -> Race:
         """Start the call if one may be made; return its race. The outcome's status says how it stands without reply."""
         race = Race(coached.t0 + self.limits.reply_deadline_s)
         outcome.status = "not_requested"
@@ -234,7 +231,7 @@ class CycleRunner:
             return addendum_from(reply, take.clip_id, _ms(self.clock.monotonic() - coached.t0))
         raise AiTimeout(f"no complete reply within {self.limits.give_up_after_s:g} s")
 
-    async def _win_a_tip(self, coached: Coached, race: Race, outcome: _Outcome) -> None:
+    async def _win_a_tip(self, coached: Coached, race: Race, outcome: Outcome) -> None:
         """Wait for a live reply as long as it can be in time; a prepared tip stands in for it."""
         await self._wait(race, coached.t0 + self.limits.prepared_at_s)
         if race.early is None and race.won is None:
@@ -261,7 +258,7 @@ class CycleRunner:
         if prepared is not None:
             race.settle_for(prepared)
 
-    async def _attach(self, coached: Coached, addendum: AiAddendum, origin: Origin, outcome: _Outcome) -> None:
+    async def _attach(self, coached: Coached, addendum: AiAddendum, origin: Origin, outcome: Outcome) -> None:
         """Write an in-time tip; a live reply that cannot stand in its bundle any more waits in the spool instead."""
         try:
             if not self.gate.state().enabled:
@@ -293,7 +290,7 @@ class CycleRunner:
 
     # Earlier replies
 
-    async def _apply_waiting(self, coached: Coached, outcome: _Outcome) -> None:
+    async def _apply_waiting(self, coached: Coached, outcome: Outcome) -> None:
         """Show an earlier clip's late reply with this take, if one is relevant."""
         try:
             claim = await self.spool.claim(query_of(coached), coached.take.bundle)
@@ -304,7 +301,7 @@ class CycleRunner:
         except (OSError, CoachError) as error:
             _log.error("apply_failed", clip=coached.take.clip_id, error=str(error))
 
-    async def _apply(self, coached: Coached, claim: Claim, outcome: _Outcome) -> None:
+    async def _apply(self, coached: Coached, claim: Claim, outcome: Outcome) -> None:
         if outcome.failure or not claim.is_fresh() or not self.gate.state().enabled:
             await self.spool.give_back(claim)
             return
@@ -318,56 +315,5 @@ class CycleRunner:
             await self.spool.finish(claim)
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """How the sides of one cycle ended, gathered while they run."""
-
-    status: AiStatus = "disabled"
-    ai: AiAddendum | None = None
-    origin: Origin | None = None
-    applied: str | None = None
-    coached: Coached | None = None
-    take: _TakeKey | None = None
-    """As soon as the hint is out."""
-    failure: Exception | None = None
-    hint_ms: float = 0.0
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    done: anyio.Event = field(default_factory=anyio.Event)
-
-    def report(self, coached: Coached, status: AiStatus | None) -> CycleReport:
-        """Tell how the cycle ended."""
-        return CycleReport(
-            bundle=coached.take.bundle,
-            clip_id=coached.take.clip_id,
-            coaching=coached.coaching,
-            ai_status=status,
-            ai=self.ai,
-            ai_origin=self.origin,
-            applied=self.applied,
-            hint_ms=self.hint_ms,
-            error=str(self.failure) if self.failure else None,
-        )
-
-    async def finished(self, coached: Coached) -> CycleReport:
-        """Wait until the cycle has ended, and tell how."""
-        await self.done.wait()
-        return self.report(coached, self.status)
-
-
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _summary(report: CycleReport) -> dict[str, object]:
-    coaching = report.coaching
-    return {
-        "clip": report.clip_id,
-        "score": coaching.score if coaching else None,
-        "result": str(coaching.take_result) if coaching else None,
-        "ai": report.ai_status,
-        "ai_origin": report.ai_origin,
-        "ai_latency_ms": report.ai.ai_latency_ms if report.ai else None,
-        "applied": report.applied,
-        "hint_ms": report.hint_ms,
-        **({"error": report.error} if report.error else {}),
-    }

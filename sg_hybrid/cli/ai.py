@@ -65,8 +65,8 @@ def ping(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = Fal
     """
     import anyio
 
-    from sg_hybrid.compose import ai_config
     from sg_hybrid.errors import ConfigError
+    from sg_hybrid.on_demand import ai_config
     from sg_hybrid.secrecy import redact
 
     from .ping import ping as try_it
