@@ -1,4 +1,4 @@
-"""Opening a file that somebody else put there: a plain file with one name, or nothing."""
+"""What somebody else put there: opened if it is a plain file with one name, told from a folder."""
 
 from __future__ import annotations
 
@@ -52,3 +52,11 @@ def _check_plain(status: os.stat_result, shown: Path) -> None:
         raise UnsafePath(f"{shown}: not a plain file (folder, FIFO or device)")
     if status.st_nlink > 1:
         raise UnsafePath(f"{shown}: the file has {status.st_nlink} names (hard links); copy it instead")
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder stands there; a symlink is none, whatever it leads to."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

@@ -7,6 +7,7 @@ A file in our own form is extended as text, without parsing what is there alread
 from __future__ import annotations
 
 import contextlib
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +21,14 @@ from .jsontext import parse_json_object, to_json_bytes, to_json_text
 MAX_INDEX_BYTES: Final = 256 * 1024 * 1024
 """Largest index that is read, in bytes."""
 
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HEAD: Final = b'{\n  "entries": [\n    {'
 _TAIL: Final = b"\n  ]\n}\n"
+
+
+def is_day_name(name: str) -> bool:
+    """Whether a folder of this name holds the bundles of a day."""
+    return _DAY.fullmatch(name) is not None
 
 
 def append_entries(day: Path, entries: Sequence[dict[str, Any]], *, again: bool = False) -> Path | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from sg_coach.contract import CLIP_ID_PATTERN
+from sg_coach.plainfile import is_folder
+from sg_coach.session_index import is_day_name
 from sg_coach.untrusted import shown
 
 from .errors import InvalidRequest, NotFound
@@ -28,7 +29,6 @@ MAX_REMEMBERED: Final = 10_000
 """So many clips are found again without looking through the days."""
 
 _CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Library:
@@ -47,9 +47,9 @@ class Library:
         check_clip_id(clip_id, field)
         with self._lock:
             known = self._where.get(clip_id)
-        if known is not None and _is_folder(known):
+        if known is not None and is_folder(known):
             return known
-        found = next((path for path in self._places(clip_id) if _is_folder(path)), None)
+        found = next((path for path in self._places(clip_id) if is_folder(path)), None)
         if found is None:
             raise NotFound(f"{field}: there is no clip '{clip_id}'; GET /session_index lists a day's clips")
         self._remember(clip_id, found)
@@ -57,12 +57,12 @@ class Library:
 
     def days(self, newest: int) -> list[Path]:
         """Return so many day folders, newest first (of one date, in the order of the roots)."""
-        found = [path for root in self._roots for path in _folders(root) if _DAY.fullmatch(path.name)]
+        found = [path for root in self._roots for path in _folders(root) if is_day_name(path.name)]
         return sorted(found, key=lambda path: path.name, reverse=True)[:newest]
 
     def of_day(self, day: date) -> list[Path]:
         """Return the folders of a date that are there, one a root."""
-        return [path for root in self._roots if _is_folder(path := root / day.isoformat())]
+        return [path for root in self._roots if is_folder(path := root / day.isoformat())]
 
     def _places(self, clip_id: str) -> Iterator[Path]:
         yield from (day / clip_id for day in self.days(newest=100_000))
@@ -104,10 +104,3 @@ def _folders(root: Path) -> list[Path]:
             return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False

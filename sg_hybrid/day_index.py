@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.models import CoachingDeterministic, TakeResult
 from sg_coach.progression import Standing
-from sg_coach.session_index import read_entries
+from sg_coach.session_index import is_day_name, read_entries
 
 from .models import Take, program_key
 
 Standings = dict[tuple[str, str], Standing]
 """Where the sessions stand, by session id and program."""
 
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
 _log = structlog.get_logger(__name__)
-
-
-def is_day_name(name: str) -> bool:
-    return _DAY.fullmatch(name) is not None
 
 
 def later(one: Path, other: Path) -> Path:

@@ -7,16 +7,17 @@ goes through a thousand days, oldest first, lists once and parses each index onc
 from __future__ import annotations
 
 import os
-import stat
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sg_coach.contract import INDEX_FILE
+from sg_coach.plainfile import is_folder
 from sg_coach.progression import Standing
+from sg_coach.session_index import is_day_name
 
-from .day_index import Standings, entries_of, follow, is_day_name
+from .day_index import Standings, entries_of, follow
 
 _Mark = tuple[int, int, int, int]
 """Which file or folder stands under a name, and in which state."""
@@ -58,7 +59,7 @@ class DayReader:
         """Return the latest sibling day folder before `folder`, if `folder` is a day folder itself."""
         if not is_day_name(folder.name):
             return None
-        return next((path for path in self._earlier(folder) if _is_folder(path)), None)
+        return next((path for path in self._earlier(folder) if is_folder(path)), None)
 
     def _ends_of(self, folder: Path) -> Standings:
         last = self._last.get(folder.parent)
@@ -87,14 +88,6 @@ def _day_names(root: Path) -> list[str]:
         return sorted(name for name in os.listdir(root) if is_day_name(name))  # noqa: PTH208 - names, not paths
     except OSError:
         return []
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether a folder stands there; a symlink is none, as for whoever looks for takes."""
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
 
 
 def _mark(path: Path) -> _Mark | None:

@@ -11,12 +11,13 @@ with a dot are somebody's scratch space, and symlinked folders lead elsewhere: b
 from __future__ import annotations
 
 import os
-import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from sg_coach.plainfile import is_folder
+from sg_coach.session_index import is_day_name
 
 from .models import INDEX_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 
@@ -30,7 +31,6 @@ INDEX_LAG_NS: Final = 2_000_000_000
 NEWEST_DAYS: Final = 2
 """Every rescan looks at so many day folders; the others take turns."""
 
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MARKERS: Final = (SESSION_FILE, MANIFEST_FILE, TAGS_FILE, TAKE_FILE)
 _GONE: Final = (FileNotFoundError, NotADirectoryError)
 
@@ -113,11 +113,11 @@ class Walk:
     def appeared(self, path: str) -> list[Sighting]:
         """Return the takes in a folder that appeared somewhere under a root, if it stands where a bundle can."""
         parent, name = os.path.split(path)
-        if _is_hidden(name) or path in self._roots or not _is_folder(path):
+        if _is_hidden(name) or path in self._roots or not is_folder(path):
             return []
         if parent in self._roots:
             return self.day(path, watch=True) if is_day(path) else self._takes(parent, [path], watch=True)
-        of_a_day = os.path.dirname(parent) in self._roots and _is_folder(parent) and is_day(parent)
+        of_a_day = os.path.dirname(parent) in self._roots and is_folder(parent) and is_day(parent)
         return self._takes(parent, [path], watch=True) if of_a_day else []
 
     def unplayed(self, path: str) -> list[str]:
@@ -178,9 +178,7 @@ class Walk:
 
 def is_day(path: str) -> bool:
     """Whether a folder directly under a root holds the bundles of a day."""
-    return bool(_DAY.fullmatch(os.path.basename(path))) and not any(
-        os.path.lexists(f"{path}/{marker}") for marker in _MARKERS
-    )
+    return is_day_name(os.path.basename(path)) and not any(os.path.lexists(f"{path}/{marker}") for marker in _MARKERS)
 
 
 def newest_first(days: Iterable[str]) -> list[str]:
@@ -235,10 +233,3 @@ def _holds(bundle: str, name: str) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".")
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except OSError:
-        return False
