@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Final, Self
 
+import structlog
+
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.files import PRIVATE, Folder
 
@@ -34,6 +36,8 @@ from .queue_entry import (
 
 ROOT: Final = ""
 """The queue's own folder, which holds the switch and the usage."""
+
+_log = structlog.get_logger(__name__)
 
 FOLDERS: Final = (PENDING, CLAIMED, APPLIED, CONTEXT, REJECTED)
 
@@ -174,8 +178,8 @@ def _holds(applied: Folder, name: str, addendum: AiAddendum) -> bool:
     return raw is not None and holds_reply(raw, addendum)
 
 
-def reject(queue: QueueFolders, source: Folder, clip_id: str, why: str) -> Path:
-    """Move an entry to `rejected/`, whatever it is, with a `.why` beside it; return where it is now.
+def reject(queue: QueueFolders, source: Folder, clip_id: str, why: str) -> None:
+    """Move an entry to `rejected/`, whatever it is, with a `.why` beside it, and say so.
 
     The reason comes first: a crash in between leaves one that the next try writes again. A disk too full for the
     reason does not keep the entry in the way of the others.
@@ -187,4 +191,4 @@ def reject(queue: QueueFolders, source: Folder, clip_id: str, why: str) -> Path:
     os.rename(entry_name(clip_id), name, src_dir_fd=source.fd, dst_dir_fd=rejected.fd)
     rejected.sync()
     source.sync()
-    return rejected.path / name
+    _log.warning("reply_rejected", clip=clip_id, why=why, path=str(rejected.path / name))

@@ -26,8 +26,6 @@ from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, InvalidInput, UnsafePath
 from sg_coach.files import PRIVATE, Folder, start_writing
@@ -59,8 +57,6 @@ from .queue_folders import (
     was_applied,
 )
 from .spool_index import Waiting
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +208,7 @@ def take(root: Path, waiting: Waiting, context: ReplyContext, target: Path) -> t
         if sha256_bytes(document) != waiting.digest:
             return Take.CHANGED, b"", None
         if was_applied(queue[APPLIED], parse_entry(document, waiting.clip_id).addendum):
-            why = "this very reply was applied before: a tip is never shown twice"
-            path = reject(queue, pending, waiting.clip_id, why)
-            _log.warning("reply_rejected", clip=waiting.clip_id, why=why, path=str(path))
+            reject(queue, pending, waiting.clip_id, "this very reply was applied before: a tip is never shown twice")
             return Take.SHOWN, b"", None
         claimed_for = ClaimedFor(str(target), waiting.digest)
         return _take(queue, waiting, document, StoredContext(context, waiting.digest, claimed_for))

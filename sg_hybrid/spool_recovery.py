@@ -98,9 +98,8 @@ def _decide_claim(queue: QueueFolders, clip_id: str, settle: Settle, recovered: 
     document, claimed_for = _read_claim(queue, clip_id)
     if document is None or claimed_for is None:
         why = "it was being applied, but nobody can tell any more to which bundle: look whether it was shown"
-        path = reject(queue, queue[CLAIMED], clip_id, why)
+        reject(queue, queue[CLAIMED], clip_id, why)
         recovered.rejected += 1
-        _log.warning("reply_rejected", clip=clip_id, why=why, path=str(path))
     elif settle(Path(claimed_for.bundle), claimed_for.sha256):
         complete(queue.root, clip_id, document)
         recovered.finished += 1

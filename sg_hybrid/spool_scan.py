@@ -136,10 +136,9 @@ def reject_all(root: Path, unusable: Iterable[Unusable]) -> list[Unusable]:
     with QueueFolders(root) as queue:
         for entry in unusable:
             try:
-                path = reject(queue, queue[PENDING], entry.clip_id, entry.why)
+                reject(queue, queue[PENDING], entry.clip_id, entry.why)
             except OSError as error:
                 _log.error("reply_not_rejected", clip=entry.clip_id, why=entry.why, error=str(error))
             else:
-                _log.warning("reply_rejected", clip=entry.clip_id, why=entry.why, path=str(path))
                 moved.append(entry)
     return moved
