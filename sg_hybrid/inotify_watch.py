@@ -91,9 +91,9 @@ class InotifyWatch:
         self._changing = threading.Lock()
         self._doubtful: deque[int] = deque()
         self._answering = 0
-        self._counting = threading.Lock()
         self._turn = threading.Lock()
-        """Held from a read of events until it is settled who answers them: nothing overtakes what came first."""
+        """Held from a read of events until it is settled who answers them: nothing overtakes what came first. What the
+        readers count changes under it."""
         self._told = self._heard = 0
         """Reads that were left for the event loop, and those that it has heard of."""
         self.blind = False
@@ -214,8 +214,7 @@ class InotifyWatch:
         bundle = news.lone_take
         if bundle is None or self._told != self._heard or self._answering == READERS - 1 or not sink.accept(bundle):
             return None
-        with self._counting:
-            self._answering += 1
+        self._answering += 1
         return bundle
 
     def _answered(self, bundle: str, sink: Sink) -> bool:
@@ -226,7 +225,7 @@ class InotifyWatch:
             self._post.leave(partial(sink.answered, bundle))
             return True
         finally:
-            with self._counting:
+            with self._turn:
                 self._answering -= 1
 
     def _sort(self, event: Event, news: _News) -> None:
