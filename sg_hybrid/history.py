@@ -170,8 +170,9 @@ class ScoreHistory:
 
     def _known(self, folder: Path) -> _Day:
         """Look whether what is known is about the folder that stands there now; if it is not, begin anew."""
-        identity, day = _identity(folder), self._days.get(folder)
-        is_about_it = day is not None and _is_about(day, identity)
+        day = self._days.get(folder)
+        is_about_it = day is not None and _is_about_its_folder(day)
+        identity = day.identity if day is not None and is_about_it else _identity(folder)
         with self._lock:
             if day is not None and not is_about_it and self._days.get(folder) is day and not day.unwritten:
                 self._forget(day)
@@ -226,11 +227,11 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _is_about(day: _Day, identity: tuple[int, int] | None) -> bool:
+def _is_about_its_folder(day: _Day) -> bool:
     """Whether a day is the folder that stands there. A new folder may get the number of the old one, yet no index.
 
-    What waits to be written keeps a day alive: it goes where the folder is then.
+    What waits to be written keeps a day alive, without a look at the disk: it goes where the folder is then.
     """
     if day.unwritten:
         return True
-    return day.identity == identity and (not day.takes or os.path.lexists(day.folder / INDEX_FILE))
+    return day.identity == _identity(day.folder) and (not day.takes or os.path.lexists(day.folder / INDEX_FILE))
