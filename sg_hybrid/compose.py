@@ -80,12 +80,12 @@ class HybridWorker:
         self._manager = ServiceManager(settings.notify_socket, settings.watchdog_usec)
         self._signals = ExitStack()
         """Signals are caught to the very end: one more must not cut off what the end still writes."""
-        self._context: AbstractAsyncContextManager[tuple[Worker, Sweeper, DiskIntake]] | None = None
+        self._context: AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._context = self._opened()
         try:
-            self._worker, self._sweeper, self._intake = await self._context.__aenter__()
+            await self._context.__aenter__()
         except BaseException:
             self._signals.close()
             raise
@@ -143,13 +143,13 @@ class HybridWorker:
         return drained
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[Worker, Sweeper, DiskIntake]]:
+    async def _opened(self) -> AsyncIterator[None]:
         clock, settings, ledger, post = self._clock, self.settings, self._ledger, Post()
         root = settings.queue_dir
         latencies = LatencyNotes(clock, post.leave, settings.latency_book)
         scores, gate = ScoreHistory(), Switch(root, settings)
         bundles = self._bundles = WatchedBundles(clock, post.leave, latencies.analysed, scores.has)
-        intake = DiskIntake(
+        intake = self._intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
         options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
@@ -173,7 +173,14 @@ class HybridWorker:
                 asks=self._prepare,
             )
             intake.tell_of_clips(preparer.bundle_appeared)
-            sweeper = Sweeper(spool, clock, interval_s=settings.sweep_interval_s, keep_days=settings.applied_keep_days)
+            self._guard = QueueGuard(lock, self.stop)
+            sweeper = self._sweeper = Sweeper(
+                spool,
+                clock,
+                interval_s=settings.sweep_interval_s,
+                keep_days=settings.applied_keep_days,
+                is_ours=self._guard.is_ours,
+            )
             parts = Parts(
                 bundles=bundles,
                 spool=spool,
@@ -190,14 +197,13 @@ class HybridWorker:
             )
             try:
                 async with Worker.opened(parts) as worker:
+                    self._worker = worker
                     await worker.start(_deliver, post)
                     at_once = _at_once(worker, bundles, post)
                     intake.answer_at_once(at_once, at_once.accept)
                     await worker.start(latencies.run)
-                    self._guard = QueueGuard(lock, self.stop)
-                    await worker.start(self._guard.run)
                     await self._start(worker, self._coach, gate)
-                    yield worker, sweeper, intake
+                    yield
             finally:
                 with anyio.CancelScope(shield=True):
                     await latencies.flush()

@@ -51,6 +51,14 @@ class QueueLock:
             raise
         return lock
 
+    def stands(self) -> bool:
+        """Whether the lock's file is still there under its name: one look, which an event loop may take by itself."""
+        try:
+            there = os.lstat(self._root / LOCK_FILE)
+        except OSError:
+            return False
+        return _is_same(os.fstat(self._fd), there)
+
     def renew(self) -> bool:
         """Take the lock anew if somebody removed its file, or the whole queue; return whether that was needed.
 
@@ -122,8 +130,12 @@ def _try_lock(fd: int, kind: int) -> bool:
 
 
 def _stands_there(folder: Folder, fd: int) -> bool:
-    ours, there = os.fstat(fd), folder.status(LOCK_FILE)
-    return there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+    there = folder.status(LOCK_FILE)
+    return there is not None and _is_same(os.fstat(fd), there)
+
+
+def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
 def _write_holder(fd: int, data: bytes) -> None:

@@ -87,12 +87,26 @@ class SweepStats:
         return bool(self.waiting or self.left or self.failed)
 
 
+async def _always() -> bool:
+    return True
+
+
 class Sweeper:
     """Sweeps a spool for as long as the worker lives."""
 
-    def __init__(self, spool: SweptSpool, clock: Clock, *, interval_s: float = 5.0, keep_days: float = 30.0) -> None:
+    def __init__(
+        self,
+        spool: SweptSpool,
+        clock: Clock,
+        *,
+        interval_s: float = 5.0,
+        keep_days: float = 30.0,
+        is_ours: Callable[[], Awaitable[bool]] = _always,
+    ) -> None:
+        """`is_ours` is asked before each sweep: another worker's queue is left alone."""
         self._spool = spool
         self._clock = clock
+        self._is_ours = is_ours
         self._interval_s = interval_s
         self._keep_days = keep_days
         self._clean_at = clock.boottime()
@@ -115,6 +129,8 @@ class Sweeper:
     async def sweep_once(self) -> SweepStats:
         """Look, expire, clean; return what was done. A step that fails does not keep the others from being done."""
         self._failed = 0
+        if not await self._is_ours():
+            return SweepStats()
         nothing: Looked = SweepStats()
         looked = await self._attempt("refresh", self._spool.refresh, nothing)
         expired = await self._attempt("expire", self._spool.expire_due, 0)

@@ -15,9 +15,11 @@ import anyio
 import pytest
 
 from sg_coach.errors import UnsafePath
+from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import QueueHeld
 from sg_hybrid.queue_guard import QueueGuard
 from sg_hybrid.queue_lock import LOCK_FILE, QueueLock, holder
+from sg_hybrid.settings import load_settings
 
 INFO = {"pid": 4711, "host": "guitar", "since_utc": "2026-02-04T12:34:56.789Z", "bundle_roots": ["/music"]}
 HOLD = """
@@ -68,12 +70,25 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path, removed: st
 async def test_a_worker_whose_queue_was_removed_and_taken_by_another_is_told_to_end(tmp_path: Path) -> None:
     queue, stopped = tmp_path / "queue", anyio.Event()
     with QueueLock.acquire(queue, INFO) as lock:
+        guard = QueueGuard(lock, stopped.set)
+        assert await guard.is_ours()
         shutil.rmtree(queue)
-        guard = QueueGuard(lock, stopped.set, look_s=0.01)
-        with QueueLock.acquire(queue, INFO | {"pid": 5}), anyio.fail_after(5):
-            await guard.run()
+        with QueueLock.acquire(queue, INFO | {"pid": 5}):
+            assert not await guard.is_ours()
+        assert not await guard.is_ours(), "lost is lost, also when the other worker ends"
         assert stopped.is_set()
         assert "process 5" in str(guard.lost)
+
+
+async def test_a_queue_that_was_removed_is_made_again_before_the_next_sweep(tmp_path: Path) -> None:
+    given = {"bundle_roots": (tmp_path / "bundles",), "queue_dir": tmp_path / "queue", "sweep_interval_s": 0.01}
+    async with HybridWorker(load_settings(given)):
+        shutil.rmtree(tmp_path / "queue")
+        with anyio.fail_after(10):
+            while holder(tmp_path / "queue") is None:
+                await anyio.sleep(0.01)
+        with pytest.raises(QueueHeld):
+            QueueLock.acquire(tmp_path / "queue", INFO)
 
 
 def test_two_queues_have_two_workers(tmp_path: Path) -> None:

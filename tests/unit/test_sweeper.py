@@ -55,6 +55,21 @@ async def test_a_sweep_tells_what_it_did() -> None:
     assert spool.asked == ["refresh", "expire", "clean 30"]
 
 
+async def test_a_queue_of_another_worker_is_left_alone() -> None:
+    spool, answers = ScriptedSpool(waiting=7), iter([True, False])
+
+    async def is_ours() -> bool:
+        return next(answers)
+
+    sweeper = Sweeper(spool, FakeClock(), is_ours=is_ours)
+    await sweeper.sweep_once()
+    asked = list(spool.asked)
+    assert await sweeper.sweep_once() == SweepStats()
+
+    assert spool.asked == asked
+    assert asked
+
+
 @pytest.mark.parametrize("step", ["refresh", "expire", "clean 30"])
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "bad disk"), UnsafePath("a symlink stands there")])
 async def test_a_step_that_fails_is_logged_and_keeps_no_other_from_being_done(step: str, error: Exception) -> None:
