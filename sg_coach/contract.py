@@ -16,11 +16,27 @@ MAX_SESSION_BYTES: Final = 1024 * 1024
 CLIP_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 """A clip id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or a digit (use fullmatch)."""
 
+# The files of a bundle: contracts/BUNDLE.md.
+
+CLIP_FILE: Final = "clip.mid"
+COMP_FILE: Final = "clip.comp.mid"
+"""The comping of a clip, as a Standard MIDI File: what a take of it is measured against."""
+BASS_FILE: Final = "clip.bass.mid"
+TAGS_FILE: Final = "clip.tags.json"
+"""What a clip was asked to be: tempo, meter, style, chords, session."""
+RUNLOG_FILE: Final = "clip.runlog.json"
+SESSION_FILE: Final = "session.json"
+"""The instrument's facts of a take."""
 TAKE_FILE: Final = "take.mid"
 """What was played, as a Standard MIDI File; the analyser makes `session.json` of it."""
+COACH_FILE: Final = "clip.coach.json"
+AI_FILE: Final = "clip.ai_coach.json"
+QUEUED_FILE: Final = "clip.ai_coach.queued.json"
+"""An earlier take's late reply that fitted this one."""
+ERROR_FILE: Final = "clip.error.json"
+FEEDBACK_FILE: Final = "clip.feedback.json"
+FEEDBACK_REF_FILE: Final = "clip.feedback.ref.json"
+MANIFEST_FILE: Final = "manifest.json"
 
 INDEX_FILE: Final = "session.index.json"
 """What happened in a folder of bundles, an entry a take and event; generator and worker append to it."""
-
-COMP_FILE: Final = "clip.comp.mid"
-"""The comping of a clip, as a Standard MIDI File: what a take of it is measured against."""

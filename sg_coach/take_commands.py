@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .build_time import build_time
 from .commands import Answer, UsageError
-from .contract import COMP_FILE
+from .contract import COMP_FILE, TAGS_FILE
 from .errors import InvalidInput
 from .files import Folder
 from .jsontext import parse_json_object
@@ -23,8 +23,6 @@ from .trees import read_file
 from .untrusted import shown
 
 MAX_TAGS_BYTES: Final = 4 * 1024 * 1024
-SESSION_FILE: Final = "session.json"
-TAGS_FILE: Final = "clip.tags.json"
 
 
 def analyze(arguments: Namespace) -> Answer:

@@ -21,7 +21,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sg_coach.contract import BUNDLE_VERSION, COMP_FILE
+from sg_coach.contract import (
+    BASS_FILE,
+    BUNDLE_VERSION,
+    CLIP_FILE,
+    COMP_FILE,
+    ERROR_FILE,
+    MANIFEST_FILE,
+    RUNLOG_FILE,
+    TAGS_FILE,
+)
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, LockTimeout
 from sg_coach.files import PRIVATE, Folder, start_writing
@@ -29,13 +38,8 @@ from sg_coach.jsontext import parse_json_object, to_compact_json, to_json_bytes
 from sg_coach.timestamps import utc_text
 
 from .errors import ErrorCode, GeneratorError, RegenerationFailed
-from .midi import BASS_FILE, CLIP_FILE, files_of
+from .midi import files_of
 from .models import Arrangement, ClipRequest, request_from
-
-TAGS_FILE: Final = "clip.tags.json"
-RUNLOG_FILE: Final = "clip.runlog.json"
-ERROR_FILE: Final = "clip.error.json"
-MANIFEST_FILE: Final = "manifest.json"
 
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     CLIP_FILE: ("clip", "midi"),

@@ -12,21 +12,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sg_coach.contract import TAKE_FILE
+from sg_coach.contract import ERROR_FILE, FEEDBACK_FILE, FEEDBACK_REF_FILE, MANIFEST_FILE, SESSION_FILE, TAKE_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
-from .documents import (
-    ERROR_FILE,
-    FEEDBACK_FILE,
-    FEEDBACK_REF_FILE,
-    MANIFEST_FILE,
-    MAX_DOCUMENT_BYTES,
-    SESSION_FILE,
-    document,
-)
+from .documents import MAX_DOCUMENT_BYTES, document
 
 _FEEDBACK: Final = {"feedback": FEEDBACK_FILE, "feedback_ref": FEEDBACK_REF_FILE}
 _turns: Final = tuple(threading.Lock() for _ in range(64))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sg_coach.contract import COMP_FILE
+from sg_coach.contract import BASS_FILE, CLIP_FILE, COMP_FILE, TAGS_FILE
 from sg_coach.errors import InvalidInput
 from sg_coach.files import Folder
 from sg_coach.models import Density, Syncopation
@@ -16,9 +16,8 @@ from sg_coach.untrusted import shown
 
 from .answers import Notes
 from .clip_sound import Sound, sound_of
-from .documents import TAGS_FILE, document
+from .documents import document
 from .errors import NotFound
-from .midi import BASS_FILE, CLIP_FILE
 from .models import DENSITIES, METERS, SYNCOPATIONS
 
 FILES: Final = (CLIP_FILE, COMP_FILE, BASS_FILE)

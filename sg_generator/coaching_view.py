@@ -13,25 +13,14 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
-from sg_coach.contract import TAKE_FILE
+from sg_coach.contract import AI_FILE, COACH_FILE, ERROR_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAKE_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_coach.models import CoachingDeterministic, SessionRecord
 
 from .answers import Coaching, CoachingState, Envelope, TakeFacts
-from .documents import (
-    AI_FILE,
-    COACH_FILE,
-    ERROR_FILE,
-    MANIFEST_FILE,
-    QUEUED_FILE,
-    SESSION_FILE,
-    document,
-    document_and_digest,
-    entry_of,
-    is_listed,
-)
+from .documents import document, document_and_digest, entry_of, is_listed
 
 WATCHED: Final = (MANIFEST_FILE, SESSION_FILE, TAKE_FILE, COACH_FILE, AI_FILE, QUEUED_FILE, ERROR_FILE)
 """The files that an answer is made of."""

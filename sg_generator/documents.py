@@ -12,17 +12,6 @@ from sg_coach.jsontext import parse_json_object
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest document that is read."""
 
-MANIFEST_FILE: Final = "manifest.json"
-TAGS_FILE: Final = "clip.tags.json"
-RUNLOG_FILE: Final = "clip.runlog.json"
-SESSION_FILE: Final = "session.json"
-COACH_FILE: Final = "clip.coach.json"
-AI_FILE: Final = "clip.ai_coach.json"
-QUEUED_FILE: Final = "clip.ai_coach.queued.json"
-ERROR_FILE: Final = "clip.error.json"
-FEEDBACK_FILE: Final = "clip.feedback.json"
-FEEDBACK_REF_FILE: Final = "clip.feedback.ref.json"
-
 
 def document(folder: Folder, name: str) -> dict[str, Any] | None:
     """Return a document, or None if it is not there or cannot be read."""

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from sg_coach.contract import COMP_FILE
+from sg_coach.contract import BASS_FILE, CLIP_FILE, COMP_FILE
 
 from .errors import GeneratorError
 from .models import TICKS_PER_BEAT, Arrangement, Note
@@ -20,8 +20,6 @@ from .models import TICKS_PER_BEAT, Arrangement, Note
 if TYPE_CHECKING:
     from mido import MidiTrack
 
-CLIP_FILE: Final = "clip.mid"
-BASS_FILE: Final = "clip.bass.mid"
 
 COMP_CHANNEL: Final = 0
 BASS_CHANNEL: Final = 1

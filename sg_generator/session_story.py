@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from sg_coach.contract import SESSION_FILE, TAGS_FILE
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_coach.session_index import read_entries
 
 from .answers import Story, StoryClip, StoryTake, StoryVerdict
-from .documents import SESSION_FILE, TAGS_FILE, document, document_and_digest
+from .documents import document, document_and_digest
 from .library import Library, is_clip_id
 
 MAX_DAYS: Final = 60

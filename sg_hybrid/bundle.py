@@ -17,7 +17,16 @@ import structlog
 from anyio import CapacityLimiter
 
 from sg_coach.coach_policy import judge
-from sg_coach.contract import MAX_SESSION_BYTES
+from sg_coach.contract import (
+    AI_FILE,
+    COACH_FILE,
+    ERROR_FILE,
+    MANIFEST_FILE,
+    MAX_SESSION_BYTES,
+    QUEUED_FILE,
+    SESSION_FILE,
+    TAGS_FILE,
+)
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
 from sg_coach.files import Folder, Unsettled
@@ -30,21 +39,7 @@ from sg_coach.untrusted import shown
 from .errors import BundleRefused, StaleTake
 from .fs import run_blocking
 from .manifest import artifact, coach_entry, entries, manifest_with, parse_clip_identity
-from .models import (
-    AI_FILE,
-    COACH_FILE,
-    ERROR_FILE,
-    MANIFEST_FILE,
-    QUEUED_FILE,
-    SESSION_FILE,
-    TAGS_FILE,
-    AiAddendum,
-    Coached,
-    Origin,
-    ReplyContext,
-    Take,
-    program_key,
-)
+from .models import AiAddendum, Coached, Origin, ReplyContext, Take, program_key
 from .ports import Clock
 from .post import Leave
 from .settled import MAX_DOCUMENT_BYTES, Admitted, document_or_none, unsettled_by_session

@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from sg_coach.contract import MAX_SESSION_BYTES
+from sg_coach.contract import (
+    AI_FILE,
+    COACH_FILE,
+    ERROR_FILE,
+    MANIFEST_FILE,
+    MAX_SESSION_BYTES,
+    QUEUED_FILE,
+    SESSION_FILE,
+    TAGS_FILE,
+)
 from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
@@ -21,16 +30,7 @@ from sg_coach.models import CoachingDeterministic, SessionRecord
 
 from .bundle_reader import MAX_DOCUMENT_BYTES, is_legacy, is_that_file, legacy_coaching, listed_as
 from .manifest import OURS, Artifact, check_manifest, coach_entry, parse_clip_identity
-from .models import (
-    AI_FILE,
-    COACH_FILE,
-    ERROR_FILE,
-    MANIFEST_FILE,
-    QUEUED_FILE,
-    SESSION_FILE,
-    TAGS_FILE,
-    AiAddendum,
-)
+from .models import AiAddendum
 
 MAX_ARTIFACT_BYTES: Final = 64 * 1024 * 1024
 """Largest listed file that is read, in bytes."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from sg_coach.contract import BUNDLE_VERSION
+from sg_coach.contract import AI_FILE, BUNDLE_VERSION, COACH_FILE, ERROR_FILE, MANIFEST_FILE, QUEUED_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import Folder
@@ -24,7 +24,7 @@ from sg_coach.models import CoachingDeterministic, first_problem
 from sg_coach.timestamps import parse_rfc3339, utc_text
 
 from .errors import BundleRefused
-from .models import AI_FILE, COACH_FILE, ERROR_FILE, MANIFEST_FILE, QUEUED_FILE, AiAddendum, AiStatus, Envelope
+from .models import AiAddendum, AiStatus, Envelope
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 """Largest JSON document that is read, in bytes."""

@@ -14,6 +14,7 @@ from typing import Final
 
 import anyio
 
+from sg_coach.contract import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAGS_FILE
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.models import Decision
@@ -24,7 +25,6 @@ from .demo_loop import Wish, generated, is_installed
 from .demo_place import demo_bundles, demo_queue, demo_settings
 from .demo_takes import LOOP_TAKE, SCENES, Scene, take
 from .errors import HybridError
-from .models import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAGS_FILE
 from .prepared import TipClass
 from .simulator import Outcome, serve
 from .switch import read_mode, set_mode

@@ -7,7 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from .models import AI_FILE, QUEUED_FILE
+from sg_coach.contract import AI_FILE, QUEUED_FILE
+
 from .simulator import Fault, Outcome
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent

@@ -26,9 +26,10 @@ import anyio
 import structlog
 from inotify_simple import Event, INotify, flags, parse_events
 
+from sg_coach.contract import SESSION_FILE, TAGS_FILE, TAKE_FILE
+
 from .fs import run_blocking
 from .layout import Kind, Report, Root
-from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE
 from .post import Post
 from .watching import Sink
 

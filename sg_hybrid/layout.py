@@ -16,10 +16,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from sg_coach.contract import INDEX_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import is_day_name
-
-from .models import INDEX_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 
 OTA_PREFIX: Final = "ota_bundle__"
 WATCHED_DAYS: Final = 60

@@ -21,12 +21,18 @@ from pydantic import (
     model_validator,
 )
 
-from sg_coach.contract import BUNDLE_VERSION, CLIP_ID_PATTERN
+from sg_coach.contract import (
+    AI_FILE,
+    BUNDLE_VERSION,
+    CLIP_ID_PATTERN,
+    COACH_FILE,
+    MANIFEST_FILE,
+    QUEUED_FILE,
+    TAGS_FILE,
+)
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput
 from sg_coach.models import ClipId, Int, Rfc3339
-
-from .models import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE, TAGS_FILE
 
 COACH: Final = "coach"
 AI_COACH: Final = "ai_coach"

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_serializer
 
-from sg_coach.contract import INDEX_FILE as INDEX_FILE
-from sg_coach.contract import TAKE_FILE as TAKE_FILE
 from sg_coach.models import (
     CoachingDeterministic,
     Int,
@@ -22,13 +20,6 @@ from sg_coach.models import (
     Value,
 )
 
-COACH_FILE: Final = "clip.coach.json"
-AI_FILE: Final = "clip.ai_coach.json"
-QUEUED_FILE: Final = "clip.ai_coach.queued.json"
-MANIFEST_FILE: Final = "manifest.json"
-SESSION_FILE: Final = "session.json"
-TAGS_FILE: Final = "clip.tags.json"
-ERROR_FILE: Final = "clip.error.json"
 ENTRY_SUFFIX: Final = "_ai_addendum.json"
 """A waiting reply is `pending/{clip_id}_ai_addendum.json`."""
 

@@ -15,9 +15,10 @@ from anyio.lowlevel import checkpoint
 from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
+from sg_coach.contract import SESSION_FILE, TAGS_FILE, TAKE_FILE
+
 from .fs import run_blocking
 from .layout import Kind, Root
-from .models import SESSION_FILE, TAGS_FILE, TAKE_FILE
 from .watching import Sink
 
 DEBOUNCE_MS: Final = 50

@@ -11,14 +11,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sg_coach.contract import MAX_SESSION_BYTES
+from sg_coach.contract import (
+    AI_FILE,
+    COACH_FILE,
+    ERROR_FILE,
+    MANIFEST_FILE,
+    MAX_SESSION_BYTES,
+    SESSION_FILE,
+    TAGS_FILE,
+    TAKE_FILE,
+)
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.files import Folder, is_temporary
 from sg_coach.jsontext import parse_json_object
 
 from .manifest import AI_COACH, coach_entry, lists, parse_clip_identity
-from .models import AI_FILE, COACH_FILE, ERROR_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 from .take_intake import MAX_TAKE_BYTES, is_of_another
 
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024

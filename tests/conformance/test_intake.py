@@ -13,9 +13,9 @@ import anyio
 import pytest
 import structlog
 
+from sg_coach.contract import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
 from sg_hybrid.intake import DiskIntake, WatcherName
 from sg_hybrid.layout import Root
-from sg_hybrid.models import MANIFEST_FILE, SESSION_FILE, TAGS_FILE
 from sg_hybrid.portable_watch import PortableWatch
 
 PATIENCE_S = 20.0

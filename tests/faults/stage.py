@@ -19,13 +19,13 @@ import anyio._backends._asyncio  # here and now, not anew in each child
 import inotify_simple  # noqa: F401 - the same
 import structlog
 
-from sg_coach.contract import COMP_FILE, TAKE_FILE
+from sg_coach.contract import COMP_FILE, TAGS_FILE, TAKE_FILE
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_hybrid import cycle, inotify_watch  # noqa: F401 - the same
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import AiUnreachable
-from sg_hybrid.models import TAGS_FILE, AiReply, CoachRequest
+from sg_hybrid.models import AiReply, CoachRequest
 from sg_hybrid.settings import Settings
 from tests.conftest import FIXTURES
 from tests.fake_edges import SESSION_ID, session

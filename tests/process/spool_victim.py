@@ -18,9 +18,9 @@ from pathlib import Path
 import anyio
 import structlog
 
+from sg_coach.contract import QUEUED_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.files import Folder
-from sg_hybrid.models import QUEUED_FILE
 from sg_hybrid.spool import DiskSpool
 from tests.late_replies import addendum, context, query
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from sg_coach.contract import QUEUED_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.files import Folder
 from sg_hybrid.folder_watch import FileMark
-from sg_hybrid.models import QUEUED_FILE, AiAddendum
+from sg_hybrid.models import AiAddendum
 from sg_hybrid.policy import Age
 from sg_hybrid.queue_entry import entry_bytes, parse_context, parse_entry
 from sg_hybrid.queue_folders import make_queue

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from sg_hybrid.models import QUEUED_FILE
+from sg_coach.contract import QUEUED_FILE
 from sg_hybrid.queue_entry import clip_of_entry, parse_entry
 from sg_hybrid.queue_folders import FOLDERS
 from sg_hybrid.spool_recovery import recover
