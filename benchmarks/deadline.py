@@ -17,7 +17,7 @@ import structlog
 from sg_hybrid.clock import SystemClock
 from sg_hybrid.cycle import CycleRunner
 from sg_hybrid.models import AiReply, Coached, Take
-from sg_hybrid.race import Limits
+from sg_hybrid.race import CycleLimits
 from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, session
 from tests.fakes import FakeClock, MemorySpool
 
@@ -61,7 +61,7 @@ async def _overshoots() -> list[float]:
                 clock=SystemClock(),
                 scores=FakeScores(),
                 tips=FakeTips(),
-                limits=Limits(give_up_after_s=0.6),
+                limits=CycleLimits(give_up_after_s=0.6),
                 calls=calls,
             )
 

@@ -21,7 +21,7 @@ from sg_coach.timestamps import utc_text
 from .at_once import AtOnce
 from .bundle import context_in, settle_queued
 from .clock import SystemClock
-from .drained import Drained, WatchedBundles
+from .drained import Drained, NotingBundles
 from .fs import run_blocking
 from .history import ScoreHistory
 from .intake import DiskIntake
@@ -34,7 +34,7 @@ from .post import Post
 from .preparer import Preparer
 from .queue_guard import QueueGuard
 from .queue_lock import QueueLock
-from .race import Limits
+from .race import CycleLimits
 from .service_manager import ServiceManager
 from .settings import Settings
 from .spool import DiskSpool
@@ -133,7 +133,7 @@ class HybridWorker:
         """Coach every waiting take, wait for late replies too, sweep once; return what happened."""
         drained = Drained()
         await run_blocking(drained.look_at_roots, self.settings.bundle_roots)
-        batch = await run_blocking(self._intake.scan)
+        batch = await run_blocking(self._intake.scan, drained.note_unreadable)
         drained.looked_at = len(batch)
         with self._bundles.noting(drained):
             if batch:
@@ -148,7 +148,7 @@ class HybridWorker:
         root = settings.queue_dir
         latencies = LatencyNotes(clock, post.leave, settings.latency_book)
         scores, gate = ScoreHistory(), Switch(root, settings)
-        bundles = self._bundles = WatchedBundles(clock, post.leave, latencies.analysed, scores.has)
+        bundles = self._bundles = NotingBundles(clock, post.leave, latencies.analysed, scores.has)
         intake = self._intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
@@ -236,7 +236,7 @@ async def _deliver(post: Post, *, task_status: anyio.abc.TaskStatus[None]) -> No
     await post.run()
 
 
-def _at_once(worker: Worker, bundles: WatchedBundles, post: Post) -> AtOnce:
+def _at_once(worker: Worker, bundles: NotingBundles, post: Post) -> AtOnce:
     return AtOnce(
         coach=bundles.coach_here,
         decide=worker.runner.decide,
@@ -263,8 +263,8 @@ def _signals_of_the_end() -> list[signal.Signals]:
     return [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangs_up else [])]
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> CycleLimits:
+    return CycleLimits(
         reply_deadline_s=settings.reply_deadline_ms / 1000,
         give_up_after_s=settings.give_up_after_s,
         max_open_calls=settings.max_open_calls,

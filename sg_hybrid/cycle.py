@@ -40,7 +40,7 @@ from .models import (
 from .outcome import Outcome, TakeKey, summary
 from .ports import AiCoach, Bundles, Claim, Clock, Gate, Scores, Spool, Tips
 from .prompt import build_request
-from .race import Limits, Race
+from .race import CycleLimits, Race
 from .replies import addendum_from, context_of, query_of
 
 LATE_PUT_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -66,7 +66,7 @@ class CycleRunner:
     clock: Clock
     scores: Scores
     tips: Tips
-    limits: Limits
+    limits: CycleLimits
     calls: TaskGroup
     shutting_down: Callable[[], bool] = lambda: False
     count: Callable[[TipSource], None] = lambda _source: None

@@ -19,7 +19,7 @@ class Drained:
 
     looked_at: int = 0
     failed: list[Path] = field(default_factory=list)
-    """Bundles whose take could not be coached, or its hint not made durable and listed; roots that cannot be read."""
+    """Bundles whose take could not be coached, or its hint not made durable and listed; folders that cannot be read."""
     refused: list[Path] = field(default_factory=list)
     """Bundles whose input cannot be used; their `clip.error.json` says why."""
     missing_roots: list[Path] = field(default_factory=list)
@@ -33,10 +33,15 @@ class Drained:
             except (FileNotFoundError, NotADirectoryError):
                 self.missing_roots.append(root)
             except OSError:
-                self.failed.append(root)
+                self.note_unreadable(root)
+
+    def note_unreadable(self, folder: Path) -> None:
+        """Note a folder that may hold takes; nobody can tell."""
+        if folder not in self.failed:
+            self.failed.append(folder)
 
 
-class WatchedBundles(DiskBundles):
+class NotingBundles(DiskBundles):
     """The real bundle folders; what goes wrong in them during a drain is noted."""
 
     _noted: Drained | None = None

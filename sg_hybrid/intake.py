@@ -23,7 +23,7 @@ import structlog
 
 from .errors import ConfigError
 from .fs import run_blocking
-from .layout import NEWEST_DAYS, WATCHED_DAYS, Report, Root, Sighting, Walk, in_turn, newest_first
+from .layout import NEWEST_DAYS, SYMLINK, WATCHED_DAYS, Report, Root, Sighting, Walk, in_turn, newest_first
 from .sightings import Inbox, Known, Turns
 from .watching import NobodyWatches, Watcher
 
@@ -96,12 +96,13 @@ class DiskIntake:
                 yield self._inbox
                 tasks.cancel_scope.cancel()
 
-    def scan(self) -> list[Path]:
+    def scan(self, unreadable: Callable[[Path], None] = lambda _folder: None) -> list[Path]:
         """Return all bundles that hold a take, in playing order, and remember them. Blocking; without `watch`.
 
-        A root that is not there is logged.
+        A root that is not there is logged, as is a folder that is skipped; `unreadable` is told of each that the system
+        did not let us look into.
         """
-        takes = _scan(self._roots)
+        takes = _scan(self._roots, unreadable)
         for take in takes:
             self._known.note(take)
         return [Path(take.bundle) for take in takes]
@@ -286,10 +287,13 @@ class DiskIntake:
             return NobodyWatches()
 
 
-def _scan(roots: Sequence[str]) -> list[Sighting]:
-    walk = Walk(
-        roots, lambda _path, _kind: None, lambda folder, why: _log.warning("folder_skipped", folder=folder, why=why)
-    )
+def _scan(roots: Sequence[str], unreadable: Callable[[Path], None]) -> list[Sighting]:
+    def report(folder: str, why: str) -> None:
+        _log.warning("folder_skipped", folder=folder, why=why)
+        if why != SYMLINK:
+            unreadable(Path(folder))
+
+    walk = Walk(roots, lambda _path, _kind: None, report)
     takes: set[Sighting] = set()
     for name in roots:
         if root := walk.root(name):

@@ -77,6 +77,9 @@ Enter = Callable[[str, Kind], None]
 Report = Callable[[str, str], None]
 """Told of each folder that is skipped, and why; may be told again."""
 
+SYMLINK: Final = "a symlink"
+"""Why a folder is skipped that leads elsewhere; any other reason is the system's."""
+
 
 class Walk:
     """One way of looking at the folders under the roots."""
@@ -170,7 +173,7 @@ class Walk:
             return False
         if entry.is_symlink():
             if entry.is_dir():
-                self._report(entry.path, "a symlink")
+                self._report(entry.path, SYMLINK)
             return False
         return entry.is_dir(follow_symlinks=False)
 

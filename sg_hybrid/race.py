@@ -18,7 +18,7 @@ PREPARED_BEFORE_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CycleLimits:
     """The limits of a cycle, in seconds from `t0`, and how many calls may be open at once."""
 
     reply_deadline_s: float = 0.5

@@ -31,7 +31,7 @@ from .queue_folders import make_queue
 from .spool_expiry import Expiry
 from .spool_index import Waiting
 from .spool_look import PendingLook, Refreshed
-from .spool_moves import NewEntry, Take, complete, place_all, put_back, take
+from .spool_moves import ClaimOutcome, NewEntry, complete, place_all, put_back, take
 from .spool_recovery import Recovered, Settle, recover
 from .spool_removal import remove_applied
 from .spool_state import SpoolOptions, SpoolState, SpoolStats
@@ -182,11 +182,11 @@ class DiskSpool:
             claim = self._claimed[waiting.clip_id] = DiskClaim(context, document, waiting, target, state.clock)
             return claim
         _log.info("reply_not_claimed", clip=waiting.clip_id, reason=outcome.name.lower())
-        if outcome is Take.BUSY:
+        if outcome is ClaimOutcome.BUSY:
             busy.append(waiting)
-        elif outcome is Take.CHANGED:
+        elif outcome is ClaimOutcome.CHANGED:
             state.watch.distrust()
-        elif outcome is Take.SHOWN:
+        elif outcome is ClaimOutcome.SHOWN:
             state.stats.rejected += 1
         return None
 

@@ -179,7 +179,7 @@ def _replace_context(queue: QueueFolders, clip_id: str, stored: StoredContext) -
 # pending/ → claimed/
 
 
-class Take(Enum):
+class ClaimOutcome(Enum):
     """How an attempt to claim an entry ended."""
 
     TAKEN = auto()
@@ -193,42 +193,44 @@ class Take(Enum):
     """This very reply was applied before; it is in `rejected/` now."""
 
 
-def take(root: Path, waiting: Waiting, context: ReplyContext, target: Path) -> tuple[Take, bytes, OwnChange | None]:
+def take(
+    root: Path, waiting: Waiting, context: ReplyContext, target: Path
+) -> tuple[ClaimOutcome, bytes, OwnChange | None]:
     """Claim an entry for the bundle `target`, durably; return its bytes. Raises OSError; then it still waits."""
     with QueueFolders(root) as queue:
         pending, name = queue[PENDING], entry_name(waiting.clip_id)
         if queue[CLAIMED].exists(name):
-            return Take.BUSY, b"", None
+            return ClaimOutcome.BUSY, b"", None
         try:
             document = pending.read(name, MAX_ENTRY_BYTES)
         except FileNotFoundError:
-            return Take.GONE, b"", None
+            return ClaimOutcome.GONE, b"", None
         except (UnsafePath, InvalidInput, PermissionError):
-            return Take.CHANGED, b"", None
+            return ClaimOutcome.CHANGED, b"", None
         if sha256_bytes(document) != waiting.digest:
-            return Take.CHANGED, b"", None
+            return ClaimOutcome.CHANGED, b"", None
         if was_applied(queue[APPLIED], parse_entry(document, waiting.clip_id).addendum):
             reject(queue, pending, waiting.clip_id, "this very reply was applied before: a tip is never shown twice")
-            return Take.SHOWN, b"", None
+            return ClaimOutcome.SHOWN, b"", None
         claimed_for = ClaimedFor(str(target), waiting.digest)
         return _take(queue, waiting, document, StoredContext(context, waiting.digest, claimed_for))
 
 
 def _take(
     queue: QueueFolders, waiting: Waiting, document: bytes, stored: StoredContext
-) -> tuple[Take, bytes, OwnChange | None]:
+) -> tuple[ClaimOutcome, bytes, OwnChange | None]:
     pending, claimed, name = queue[PENDING], queue[CLAIMED], entry_name(waiting.clip_id)
     queue[CONTEXT].write(context_name(waiting.clip_id), context_bytes(stored), mode=PRIVATE)
     before = stamp_of(pending)
     try:
         move_entry(pending, name, claimed)
     except FileNotFoundError:
-        return Take.GONE, b"", None
+        return ClaimOutcome.GONE, b"", None
     except OSError:
         with contextlib.suppress(OSError):
             os.rename(name, name, src_dir_fd=claimed.fd, dst_dir_fd=pending.fd)
         raise
-    return Take.TAKEN, document, OwnChange(before, stamp_of(pending))
+    return ClaimOutcome.TAKEN, document, OwnChange(before, stamp_of(pending))
 
 
 # claimed/ → applied/, or back to pending/

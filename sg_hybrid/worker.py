@@ -25,7 +25,7 @@ from .at_once import Begun
 from .cycle import CycleRunner, RulesSide
 from .models import CycleReport, TipSource
 from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
-from .race import Limits
+from .race import CycleLimits
 
 MAX_AT_ONCE: Final = 512
 """So many cycles and calls may run when another session's takes are begun; the rest waits its turn."""
@@ -84,7 +84,7 @@ class Parts:
     sweeper: Background
     tips: TipMaker
     ledger: Account
-    limits: Limits
+    limits: CycleLimits
     grace_s: float = 5.0
 
 

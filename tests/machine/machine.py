@@ -16,7 +16,7 @@ import anyio
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from sg_hybrid.policy import is_credible
-from sg_hybrid.race import Limits
+from sg_hybrid.race import CycleLimits
 from sg_hybrid.sweeper import Sweeper
 from sg_hybrid.worker import Parts, Worker
 from tests.fake_edges import FakeGate, FakeIntake, FakeLedger, FakeTips
@@ -110,7 +110,7 @@ class Machine(RuleBasedStateMachine):
             sweeper=Sweeper(edges.spool, self.clock, interval_s=SWEEP_S),
             tips=self.tips,
             ledger=FakeLedger(),
-            limits=Limits(),
+            limits=CycleLimits(),
         )
         ready = anyio.Event()
         self.loop.tasks.start_soon(self._live, life, parts, ready)

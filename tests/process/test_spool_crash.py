@@ -17,7 +17,7 @@ from sg_hybrid.policy import Age
 from sg_hybrid.queue_entry import entry_bytes, parse_context, parse_entry
 from sg_hybrid.queue_folders import make_queue
 from sg_hybrid.spool_index import Waiting
-from sg_hybrid.spool_moves import Take, complete, place, put_back, take
+from sg_hybrid.spool_moves import ClaimOutcome, complete, place, put_back, take
 from sg_hybrid.spool_recovery import recover
 from sg_hybrid.spool_removal import discard, settle_removals
 from tests.late_replies import context, names, queued
@@ -50,7 +50,7 @@ class Queue:
 
     def claim(self, reply: AiAddendum) -> None:
         outcome, _, _ = take(self.queue, self.waiting(reply), context(), BUNDLE)
-        assert outcome is Take.TAKEN
+        assert outcome is ClaimOutcome.TAKEN
 
     def apply(self, reply: AiAddendum) -> None:
         with Folder.open(self.bundle) as folder:
@@ -244,7 +244,7 @@ def test_a_bundle_that_cannot_be_looked_at_leaves_its_claim_for_the_next_start(t
 
     assert recover(queue.queue, not_mounted).left == 1
     queue.put(NEW)
-    assert take(queue.queue, queue.waiting(NEW), context(), BUNDLE)[0] is Take.BUSY
+    assert take(queue.queue, queue.waiting(NEW), context(), BUNDLE)[0] is ClaimOutcome.BUSY
     assert (queue.standing("claimed"), queue.standing("pending")) == (["Old."], ["New."])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,10 +19,12 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from sg_hybrid import layout
 from sg_hybrid.bundle_reader import read_bundle
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.drained import Drained
 from sg_hybrid.errors import QueueHeld
+from sg_hybrid.layout import _status
 from sg_hybrid.settings import Settings
 from sg_hybrid.simulator import Call, Fault, Outcome, error, serve
 from tests.fake_edges import session
@@ -253,6 +256,23 @@ async def test_a_worker_that_is_drained_leaves_nothing_waiting(place: Place) -> 
             assert await worker.drain() == Drained(looked_at=1)
             assert source_of(bundle) == "deterministic"
             assert list(place.pending()) == ["clip_a_ai_addendum.json"]
+
+
+async def test_a_drain_tells_of_folders_that_the_system_does_not_show(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coached, closed = (place.play(name, session_of=name) for name in ("clip_a", "clip_b"))
+    (closed.parent / "elsewhere").symlink_to(closed)
+
+    def look(path: str) -> os.stat_result | None:
+        if path.startswith(str(closed)):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return _status(path)
+
+    monkeypatch.setattr(layout, "_status", look)
+    async with place.worker(ai_enabled=False, watch=False) as worker:
+        assert await worker.drain() == Drained(looked_at=1, failed=[closed])
+    assert source_of(coached) == "deterministic"
 
 
 async def test_bundles_that_are_taken_away_as_soon_as_their_hint_is_there_leave_no_cycle(place: Place) -> None:

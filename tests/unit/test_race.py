@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sg_hybrid.cycle import CycleRunner
 from sg_hybrid.errors import AiBusy, AiInvalid, AiUnreachable
 from sg_hybrid.models import AiAddendum, AiReply
-from sg_hybrid.race import Limits, Race
+from sg_hybrid.race import CycleLimits, Race
 from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, reply, session
 from tests.fakes import FakeClock, MemorySpool
 
@@ -30,7 +30,7 @@ class Table:
     scores: FakeScores = field(default_factory=FakeScores)
     clock: FakeClock = field(default_factory=FakeClock)
     tips: FakeTips = field(default_factory=FakeTips)
-    limits: Limits = field(default_factory=Limits)
+    limits: CycleLimits = field(default_factory=CycleLimits)
     sources: list[str] = field(default_factory=list)
 
     @asynccontextmanager
@@ -294,7 +294,7 @@ async def test_the_same_take_again_writes_nothing_and_asks_nobody() -> None:
 
 
 async def test_calls_beyond_the_limit_are_not_made() -> None:
-    table = Table(coach=ScriptedCoach(default=(5.0, reply())), limits=Limits(max_open_calls=2))
+    table = Table(coach=ScriptedCoach(default=(5.0, reply())), limits=CycleLimits(max_open_calls=2))
     clips = [table.bundles.add(f"clip_{number}") for number in range(4)]
     async with table.runner() as runner, anyio.create_task_group() as group:
         for clip in clips:
@@ -314,7 +314,7 @@ async def test_bad_input_is_reported_and_the_next_take_goes_on() -> None:
 
 
 async def test_a_thousand_races_lose_and_double_nothing() -> None:
-    table = Table(limits=Limits(max_open_calls=2000))
+    table = Table(limits=CycleLimits(max_open_calls=2000))
     delays = {f"clip_{n}": (0.499, 0.501, 0.1, 20.0, 0.5)[n % 5] for n in range(1000)}
     table.coach.script = {clip: (delay, reply()) for clip, delay in delays.items()}
     sessions = [session(session_id=f"00000000-0000-0000-0000-{n:012d}") for n in range(1000)]
@@ -387,7 +387,7 @@ async def test_a_prepared_tip_stands_in_for_a_live_one_that_is_late() -> None:
 
 @pytest.mark.parametrize(("deadline_s", "taken_after_s"), [(0.3, 0.25), (0.04, 0.0), (2.0, 0.45)])
 async def test_a_prepared_tip_is_taken_before_any_deadline(deadline_s: float, taken_after_s: float) -> None:
-    table = Table(coach=ScriptedCoach(default=(9.0, reply())), tips=FakeTips(left=1), limits=Limits(deadline_s))
+    table = Table(coach=ScriptedCoach(default=(9.0, reply())), tips=FakeTips(left=1), limits=CycleLimits(deadline_s))
     clip = table.bundles.add("clip_a")
     async with table.runner() as runner:
         begin = anyio.current_time()
@@ -398,7 +398,7 @@ async def test_a_prepared_tip_is_taken_before_any_deadline(deadline_s: float, ta
 
 @pytest.mark.parametrize("deadline_s", [0.04, 0.3, 2.0])
 async def test_without_a_prepared_tip_a_live_one_has_until_the_deadline(deadline_s: float) -> None:
-    table = Table(coach=ScriptedCoach(default=(9.0, reply())), limits=Limits(deadline_s))
+    table = Table(coach=ScriptedCoach(default=(9.0, reply())), limits=CycleLimits(deadline_s))
     clip = table.bundles.add("clip_a")
     async with table.runner() as runner:
         begin = anyio.current_time()

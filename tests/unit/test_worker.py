@@ -12,7 +12,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from sg_hybrid.race import Limits
+from sg_hybrid.race import CycleLimits
 from sg_hybrid.worker import Parts, Worker
 from tests.fake_edges import (
     FakeBundles,
@@ -58,7 +58,7 @@ def parts(
         sweeper=NoSweeper(),
         tips=FakeTips(),
         ledger=FakeLedger(),
-        limits=Limits(),
+        limits=CycleLimits(),
         grace_s=5.0,
     )
 
