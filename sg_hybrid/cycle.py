@@ -158,7 +158,7 @@ class CycleRunner:
         if failure is not None and not isinstance(failure, BundleRefused):
             raise failure
         _log.warning("cycle_refused", bundle=str(bundle), reason=str(failure))
-        return CycleReport(bundle, bundle.name, None, None, error=str(failure))
+        return CycleReport(bundle, bundle.name, None, None, error=str(failure), refused=True)
 
     def decide(self, take: Take) -> Coached:
         """Decide a take by the rules. Runs in the thread that reads and writes its bundle."""

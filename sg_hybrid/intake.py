@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -38,6 +38,9 @@ MISSING_ROOT_S: Final = 2.0
 
 BLIND_RESCAN_S: Final = 2.0
 """How often folders are looked at that nobody watches."""
+
+MOST_REFUSED: Final = 256
+"""Refused takes whose bundles are looked at for a correction; of more, the one that was refused first is forgotten."""
 
 NEWEST_CLIPS: Final = 3
 """Clips that a start tells of: those which are likely to be played next."""
@@ -66,6 +69,8 @@ class DiskIntake:
         self._known = Known()
         self._reported: set[tuple[str, str]] = set()
         self._again: set[str] = set()
+        self._refused: dict[str, int] = {}
+        """Bundles whose take was refused, and what stood beside it then."""
         self._fresh: dict[str, None] = {}
         self._missing: frozenset[str] = frozenset()
         self._watched: frozenset[str] = frozenset()
@@ -125,6 +130,12 @@ class DiskIntake:
         self._known.forget(str(bundle))
         self._again.add(str(bundle))
 
+    def refused(self, bundle: Path) -> None:
+        """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too."""
+        self._refused[str(bundle)] = self._walk.beside(str(bundle))
+        if len(self._refused) > MOST_REFUSED:
+            del self._refused[next(iter(self._refused))]
+
     def find_bundle(self, clip_id: str) -> Path | None:
         """Return the folder of a clip that holds a take, or None; of several the one in the newest day."""
         return self._known.find(clip_id)
@@ -136,10 +147,12 @@ class DiskIntake:
         takes = [take for bundle in bundles if (take := self._walk.take(bundle))]
         for take in takes:
             self._known.note(take)
+            self._refused.pop(take.bundle, None)
         self._inbox.put_live(takes)
 
     def accept(self, bundle: str) -> bool:
         """Whether nothing waits that came before this lone take."""
+        self._refused.pop(bundle, None)
         return self._inbox.idle and self._accept(Path(bundle))
 
     def answer(self, bundle: str) -> bool:
@@ -199,6 +212,9 @@ class DiskIntake:
 
     async def _scan(self, everything: bool) -> None:
         self._lost = anyio.Event()
+        for corrected in await run_blocking(self._corrected, self._refused.copy()) if self._refused else ():
+            self._refused.pop(corrected, None)
+            self.forget(Path(corrected))
         again, self._again = self._again, set()
         roots, looks = await run_blocking(self._look_at_roots, everything or self._watcher.blind)
         self._note_roots(roots)
@@ -264,6 +280,9 @@ class DiskIntake:
 
     def _look_at_bundles(self, bundles: Iterable[str]) -> list[Sighting]:
         return [take for bundle in bundles if (take := self._walk.take(bundle))]
+
+    def _corrected(self, refused: Mapping[str, int]) -> list[str]:
+        return [bundle for bundle, beside in refused.items() if self._walk.beside(bundle) != beside]
 
     def _look_into(self, folders: Sequence[str]) -> tuple[list[Sighting], list[str]]:
         takes = [take for folder in folders for take in self._walk.appeared(folder)]

@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sg_coach.contract import INDEX_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
+from sg_coach.contract import COMP_FILE, INDEX_FILE, MANIFEST_FILE, SESSION_FILE, TAGS_FILE, TAKE_FILE
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import is_day_name
 
@@ -30,6 +30,7 @@ INDEX_LAG_NS: Final = 2_000_000_000
 NEWEST_DAYS: Final = 2
 """Every rescan looks at so many day folders; the others take turns."""
 
+_BESIDE: Final = (MANIFEST_FILE, TAGS_FILE, COMP_FILE)
 _MARKERS: Final = (SESSION_FILE, MANIFEST_FILE, TAGS_FILE, TAKE_FILE)
 _GONE: Final = (FileNotFoundError, NotADirectoryError)
 
@@ -146,6 +147,10 @@ class Walk:
             return None
         return Sighting(played.st_mtime_ns, name, parent, hash((_marks(session), _marks(take))))
 
+    def beside(self, bundle: str) -> int:
+        """Return what changes when one of the files does that a take is coached with, its own left out."""
+        return hash(tuple(_marks_of(f"{bundle}/{name}") for name in _BESIDE))
+
     def _takes(self, parent: str, bundles: Iterable[str], *, watch: bool) -> list[Sighting]:
         return list(self._each(parent, bundles, watch))
 
@@ -214,6 +219,14 @@ def _status(path: str) -> os.stat_result | None:
 def _marks(status: os.stat_result | None) -> tuple[int, ...] | None:
     """What tells one state of a file from another: whoever restores the time of modification cannot restore ctime."""
     return status and (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+
+
+def _marks_of(path: str) -> tuple[int, ...] | None:
+    """The marks of a file; None for what is not there or may not be looked at."""
+    try:
+        return _marks(os.lstat(path))
+    except OSError:
+        return None
 
 
 def _modified_ns(path: str) -> int:

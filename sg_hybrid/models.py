@@ -222,3 +222,5 @@ class CycleReport:
     """Clip id of the earlier reply that this cycle applied."""
     hint_ms: float = 0.0
     error: str | None = None
+    refused: bool = False
+    """Whether files of the bundle are to blame for `error`: as long as they stay as they are, so does the error."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from .errors import BundleRefused
 from .models import AiAddendum, AiStatus, Coached, CycleReport, Origin
 
 TakeKey = tuple[Path, str]
@@ -41,6 +42,7 @@ class Outcome:
             applied=self.applied,
             hint_ms=self.hint_ms,
             error=str(self.failure) if self.failure else None,
+            refused=isinstance(self.failure, BundleRefused),
         )
 
     async def finished(self, coached: Coached) -> CycleReport:

@@ -146,6 +146,10 @@ class Intake(Protocol):
         """The take could not be coached: bring it again at the next rescan."""
         ...
 
+    def refused(self, bundle: Path) -> None:
+        """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too."""
+        ...
+
 
 class Gate(Protocol):
     """Whether the AI may be used at this moment."""

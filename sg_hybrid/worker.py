@@ -268,7 +268,9 @@ class Worker:
         try:
             if rules or not self.life.stopping:
                 report = await self.runner.run(bundle, hinted=hinted, rules=rules)
-                if report.coaching is not None and report.error:
+                if report.refused:
+                    self.parts.intake.refused(bundle)
+                elif report.error:
                     self.parts.intake.forget(bundle)
         except FileNotFoundError:
             _log.info("take_gone", bundle=str(bundle))

@@ -213,6 +213,7 @@ class FakeIntake:
 
     batches: list[list[Path]] = field(default_factory=list)
     forgotten: list[Path] = field(default_factory=list)
+    put_aside: list[Path] = field(default_factory=list)
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Path]]]:
@@ -225,6 +226,9 @@ class FakeIntake:
 
     def forget(self, bundle: Path) -> None:
         self.forgotten.append(bundle)
+
+    def refused(self, bundle: Path) -> None:
+        self.put_aside.append(bundle)
 
 
 @dataclass

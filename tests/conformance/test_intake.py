@@ -446,6 +446,23 @@ async def test_forgotten_take_comes_again_at_the_next_rescan(root: Path, watcher
         assert await receiver.rest() == [bundle]
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "clip.tags.json", "clip.comp.mid"])
+async def test_refused_take_comes_again_once_when_a_file_beside_it_changes(
+    root: Path, watcher: WatcherName, name: str
+) -> None:
+    bundle, other = put(root / DAY / "clip_1"), put(root / DAY / "clip_2")
+    (bundle / name).write_text("{")
+    async with watching(root, watcher, rescan_interval_s=0.05) as receiver:
+        await receiver.until(bundle, other)
+        await receiver.rest()
+        receiver.intake.refused(bundle)
+        assert await receiver.rest() == []
+        (bundle / name).write_text("{}")
+        assert await receiver.rest() == [bundle]
+        (bundle / name).write_text("{ }")
+        assert await receiver.rest() == []
+
+
 async def test_bundle_is_found_by_its_clip(root: Path, watcher: WatcherName) -> None:
     old, new = put(root / "2026-02-01" / "clip_1"), put(root / "2026-02-02" / "clip_1")
     ota, other = put(root / "ota_bundle__clip_2"), root / DAY / "clip_3"

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from sg_hybrid import layout
+from sg_hybrid.bundle_check import check_bundle
 from sg_hybrid.bundle_reader import read_bundle
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.drained import Drained
@@ -273,6 +274,22 @@ async def test_a_drain_tells_of_folders_that_the_system_does_not_show(
     async with place.worker(ai_enabled=False, watch=False) as worker:
         assert await worker.drain() == Drained(looked_at=1, failed=[closed])
     assert source_of(coached) == "deterministic"
+
+
+async def test_a_take_beside_a_manifest_that_cannot_be_read_is_coached_once_that_is_corrected(place: Place) -> None:
+    bundle = place.root / DAY / "clip_a"
+    bundle.mkdir(parents=True)
+    (bundle / "manifest.json").write_text("{")
+    async with place.worker(ai_enabled=False, rescan_interval_s=0.05):
+        place.play("clip_a", session_of="clip_a")
+        hint = bundle / "clip.coach.json"
+        await until((bundle / "clip.error.json").exists)
+        written = hint.stat().st_mtime_ns
+        await anyio.sleep(0.3)
+        assert hint.stat().st_mtime_ns == written, "as long as nothing changes, nothing is written again"
+        (bundle / "manifest.json").write_text("{}")
+        await until(lambda: not (bundle / "clip.error.json").exists())
+    assert check_bundle(bundle) == ()
 
 
 async def test_bundles_that_are_taken_away_as_soon_as_their_hint_is_there_leave_no_cycle(place: Place) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 import anyio
 import pytest
 
+from sg_hybrid.errors import BundleRefused
 from sg_hybrid.race import CycleLimits
 from sg_hybrid.worker import Parts, Worker
 from tests.fake_edges import (
@@ -270,6 +271,19 @@ async def test_a_take_that_could_not_be_made_durable_comes_again() -> None:
         await worker.dispatch([clip])
         await worker.runner.active.quiet()
     assert made.intake.forgotten == [clip]
+
+
+async def test_a_refused_take_is_put_aside_until_its_bundle_changes() -> None:
+    class Refusing(FakeBundles):
+        async def coach(self, bundle: Path, *how: Any) -> Any:
+            raise BundleRefused("manifest.json: not JSON")
+
+    made = parts(bundles=Refusing())
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await worker.runner.active.quiet()
+    assert (made.intake.put_aside, made.intake.forgotten) == ([clip], [])
 
 
 async def test_a_bundle_that_is_gone_is_no_error() -> None:
