@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import anyio
 import structlog
@@ -49,9 +49,28 @@ NEWEST_CLIPS: Final = 3
 Look = tuple[str, list[Sighting], Set[str] | None]
 """A root, the takes directly under it, and the bundles that were looked at (None: all)."""
 
+DayLook = tuple[str, list[Sighting]]
+"""A day folder and the takes in it."""
+
 WatcherName = Literal["auto", "inotify", "portable"]
 
 _log = structlog.get_logger(__name__)
+
+
+class _Scan(NamedTuple):
+    """One look at everything, or at those whose turn it is."""
+
+    roots: list[Root]
+    looks: list[Look]
+    days: list[str]
+    """All that are there, newest first."""
+    watched: frozenset[str]
+    enter: frozenset[str]
+    """Days whose bundles are to be watched from now on."""
+    waiting: deque[str]
+    """Days that are to be looked at."""
+    first: Sequence[DayLook] = ()
+    """What was found in the first of them."""
 
 
 class DiskIntake:
@@ -216,19 +235,18 @@ class DiskIntake:
             self._refused.pop(corrected, None)
             self.forget(Path(corrected))
         again, self._again = self._again, set()
-        roots, looks = await run_blocking(self._look_at_roots, everything or self._watcher.blind)
-        self._note_roots(roots)
-        new = [take for look in looks for take in self._known.changed(*look)]
-        days = newest_first(day for root in roots for day in root.days)
+        scan = await run_blocking(self._begin_scan, everything, self._known.sizes())
+        self._note_roots(scan.roots)
+        new = [take for look in scan.looks for take in self._known.changed(*look)]
+        days, watched = scan.days, scan.watched
         self._known.retain([*self._roots, *days])
-        watched = frozenset(days[:WATCHED_DAYS])
-        enter = watched if everything else watched.difference(self._watched)
-        waiting = deque(days if everything else newest_first(enter.union(self._turn(days))))
-        while waiting:
-            for day, takes in await run_blocking(self._look_at_days, waiting, enter):
+        looked = scan.first
+        while looked:
+            for day, takes in looked:
                 new += self._known.changed(day, takes)
             self._hand_over(new)
             new = []
+            looked = await run_blocking(self._look_at_days, scan) if scan.waiting else []
         if again:
             new += self._new(await run_blocking(self._look_at_bundles, again))
         self._hand_over(new)
@@ -238,11 +256,6 @@ class DiskIntake:
         if everything:
             for bundle in await run_blocking(self._walk.newest_unplayed, [*self._roots, *days[:1]], NEWEST_CLIPS):
                 self._clip_appeared(Path(bundle))
-
-    def _turn(self, days: Sequence[str]) -> list[str]:
-        chosen = in_turn(days, self._known.sizes(), self._last_day, RESCAN_BUDGET)
-        self._last_day = chosen[-1] if len(chosen) > NEWEST_DAYS else ""
-        return chosen
 
     def _hand_over(self, takes: Sequence[Sighting]) -> None:
         self._inbox.put_scanned(takes)
@@ -259,6 +272,21 @@ class DiskIntake:
 
     # In threads
 
+    def _begin_scan(self, everything: bool, sizes: Mapping[str, int]) -> _Scan:
+        """Look at the roots, and at the first days: mostly all that there is to do, and one thread hop."""
+        roots, looks = self._look_at_roots(everything or self._watcher.blind)
+        days = newest_first(day for root in roots for day in root.days)
+        watched = frozenset(days[:WATCHED_DAYS])
+        enter = watched if everything else watched.difference(self._watched)
+        waiting = deque(days if everything else newest_first(enter.union(self._turn(days, sizes))))
+        scan = _Scan(roots, looks, days, watched, enter, waiting)
+        return scan._replace(first=self._look_at_days(scan))
+
+    def _turn(self, days: Sequence[str], sizes: Mapping[str, int]) -> list[str]:
+        chosen = in_turn(days, sizes, self._last_day, RESCAN_BUDGET)
+        self._last_day = chosen[-1] if len(chosen) > NEWEST_DAYS else ""
+        return chosen
+
     def _look_at_roots(self, everything: bool) -> tuple[list[Root], list[Look]]:
         self._watcher.tidy()
         roots = [root for path in self._roots if (root := self._walk.root(path))]
@@ -271,11 +299,11 @@ class DiskIntake:
         there = root.bundles if everything else turn.intersection(root.bundles)
         return root.path, self._walk.among(root, there), None if everything else turn
 
-    def _look_at_days(self, waiting: deque[str], enter: frozenset[str]) -> list[tuple[str, list[Sighting]]]:
-        looked: list[tuple[str, list[Sighting]]] = []
-        while waiting and sum(len(takes) for _, takes in looked) < SLICE:
-            day = waiting.popleft()
-            looked.append((day, self._walk.day(day, watch=day in enter)))
+    def _look_at_days(self, scan: _Scan) -> list[DayLook]:
+        looked: list[DayLook] = []
+        while scan.waiting and sum(len(takes) for _, takes in looked) < SLICE:
+            day = scan.waiting.popleft()
+            looked.append((day, self._walk.day(day, watch=day in scan.enter)))
         return looked
 
     def _look_at_bundles(self, bundles: Iterable[str]) -> list[Sighting]:
