@@ -12,26 +12,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import anyio
 import structlog
 
 from .errors import ConfigError
 from .fs import run_blocking
-from .layout import NEWEST_DAYS, SYMLINK, WATCHED_DAYS, Report, Root, Sighting, Walk, in_turn, newest_first
-from .sightings import Inbox, Known, Turns
+from .layout import SYMLINK, Report, Root, Sighting, Walk
+from .scanner import Scanner
+from .sightings import Inbox, Known
 from .watching import NobodyWatches, Watcher
-
-SLICE: Final = 500
-"""Bundles that a scan looks at in one go, in its thread."""
-
-RESCAN_BUDGET: Final = 200
-"""Bundles of older days, and bundles directly under a root, that one rescan looks at: about 2 ms each."""
 
 MISSING_ROOT_S: Final = 2.0
 """How often a root that is not there is looked for."""
@@ -45,32 +39,9 @@ MOST_REFUSED: Final = 256
 NEWEST_CLIPS: Final = 3
 """Clips that a start tells of: those which are likely to be played next."""
 
-
-Look = tuple[str, list[Sighting], Set[str] | None]
-"""A root, the takes directly under it, and the bundles that were looked at (None: all)."""
-
-DayLook = tuple[str, list[Sighting]]
-"""A day folder and the takes in it."""
-
 WatcherName = Literal["auto", "inotify", "portable"]
 
 _log = structlog.get_logger(__name__)
-
-
-class _Scan(NamedTuple):
-    """One look at everything, or at those whose turn it is."""
-
-    roots: list[Root]
-    looks: list[Look]
-    days: list[str]
-    """All that are there, newest first."""
-    watched: frozenset[str]
-    enter: frozenset[str]
-    """Days whose bundles are to be watched from now on."""
-    waiting: deque[str]
-    """Days that are to be looked at."""
-    first: Sequence[DayLook] = ()
-    """What was found in the first of them."""
 
 
 class DiskIntake:
@@ -92,14 +63,12 @@ class DiskIntake:
         """Bundles whose take was refused, and what stood beside it then."""
         self._fresh: dict[str, None] = {}
         self._missing: frozenset[str] = frozenset()
-        self._watched: frozenset[str] = frozenset()
-        self._last_day = ""
-        self._turns: dict[tuple[object, ...], Turns] = {}
         self._news = anyio.Event()
         self._lost = anyio.Event()
         self._inbox = Inbox()
         self._watcher: Watcher = NobodyWatches()
         self._walk = Walk(self._roots, self._watcher.enter, self._report)
+        self._scanner = Scanner(self._roots, self._walk, self._watcher)
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[AsyncIterator[Sequence[Path]]]:
@@ -112,6 +81,7 @@ class DiskIntake:
         with await run_blocking(self._open_watcher) as watcher:
             self._watcher = watcher
             self._walk = Walk(self._roots, watcher.enter, self._report)
+            self._scanner = Scanner(self._roots, self._walk, watcher)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(watcher.run, self, name="intake: events")
                 tasks.start_soon(self._enter_folders, name="intake: new folders")
@@ -199,7 +169,7 @@ class DiskIntake:
             await self._news.wait()
             self._news = anyio.Event()
             paths, self._fresh = list(self._fresh), {}
-            takes, unplayed = await run_blocking(self._look_into, paths)
+            takes, unplayed = await run_blocking(self._scanner.look_into, paths)
             self._inbox.put_live(self._new(takes))
             for bundle in unplayed:
                 self._clip_appeared(Path(bundle))
@@ -231,30 +201,28 @@ class DiskIntake:
 
     async def _scan(self, everything: bool) -> None:
         self._lost = anyio.Event()
-        for corrected in await run_blocking(self._corrected, self._refused.copy()) if self._refused else ():
+        for corrected in await run_blocking(self._scanner.corrected, self._refused.copy()) if self._refused else ():
             self._refused.pop(corrected, None)
             self.forget(Path(corrected))
         again, self._again = self._again, set()
-        scan = await run_blocking(self._begin_scan, everything, self._known.sizes())
+        scan = await run_blocking(self._scanner.begin, everything, self._known.sizes())
         self._note_roots(scan.roots)
         new = [take for look in scan.looks for take in self._known.changed(*look)]
-        days, watched = scan.days, scan.watched
-        self._known.retain([*self._roots, *days])
+        self._known.retain([*self._roots, *scan.days])
         looked = scan.first
         while looked:
             for day, takes in looked:
                 new += self._known.changed(day, takes)
             self._hand_over(new)
             new = []
-            looked = await run_blocking(self._look_at_days, scan) if scan.waiting else []
+            looked = await run_blocking(self._scanner.go_on, scan) if scan.waiting else []
         if again:
-            new += self._new(await run_blocking(self._look_at_bundles, again))
+            new += self._new(await run_blocking(self._scanner.takes_in, again))
         self._hand_over(new)
-        if watched != self._watched:
-            await run_blocking(self._watcher.keep, [*self._roots, *watched])
-        self._watched = watched
+        if scan.watched != self._scanner.watched:
+            await run_blocking(self._scanner.keep, scan.watched)
         if everything:
-            for bundle in await run_blocking(self._walk.newest_unplayed, [*self._roots, *days[:1]], NEWEST_CLIPS):
+            for bundle in await run_blocking(self._walk.newest_unplayed, [*self._roots, *scan.days[:1]], NEWEST_CLIPS):
                 self._clip_appeared(Path(bundle))
 
     def _hand_over(self, takes: Sequence[Sighting]) -> None:
@@ -269,52 +237,6 @@ class DiskIntake:
             _log.info("bundle_root_found", root=root)
         self._missing = missing
         self._watcher.follow(there)
-
-    # In threads
-
-    def _begin_scan(self, everything: bool, sizes: Mapping[str, int]) -> _Scan:
-        """Look at the roots, and at the first days: mostly all that there is to do, and one thread hop."""
-        roots, looks = self._look_at_roots(everything or self._watcher.blind)
-        days = newest_first(day for root in roots for day in root.days)
-        watched = frozenset(days[:WATCHED_DAYS])
-        enter = watched if everything else watched.difference(self._watched)
-        waiting = deque(days if everything else newest_first(enter.union(self._turn(days, sizes))))
-        scan = _Scan(roots, looks, days, watched, enter, waiting)
-        return scan._replace(first=self._look_at_days(scan))
-
-    def _turn(self, days: Sequence[str], sizes: Mapping[str, int]) -> list[str]:
-        chosen = in_turn(days, sizes, self._last_day, RESCAN_BUDGET)
-        self._last_day = chosen[-1] if len(chosen) > NEWEST_DAYS else ""
-        return chosen
-
-    def _look_at_roots(self, everything: bool) -> tuple[list[Root], list[Look]]:
-        self._watcher.tidy()
-        roots = [root for path in self._roots if (root := self._walk.root(path))]
-        self._turns = {key: self._turns[key] for root in roots if (key := root[:2]) in self._turns}
-        return roots, [self._look_at_root(root, everything) for root in roots]
-
-    def _look_at_root(self, root: Root, everything: bool) -> Look:
-        everything |= root[:2] not in self._turns
-        turn = self._turns.setdefault(root[:2], Turns()).choose(root.bundles, RESCAN_BUDGET)
-        there = root.bundles if everything else turn.intersection(root.bundles)
-        return root.path, self._walk.among(root, there), None if everything else turn
-
-    def _look_at_days(self, scan: _Scan) -> list[DayLook]:
-        looked: list[DayLook] = []
-        while scan.waiting and sum(len(takes) for _, takes in looked) < SLICE:
-            day = scan.waiting.popleft()
-            looked.append((day, self._walk.day(day, watch=day in scan.enter)))
-        return looked
-
-    def _look_at_bundles(self, bundles: Iterable[str]) -> list[Sighting]:
-        return [take for bundle in bundles if (take := self._walk.take(bundle))]
-
-    def _corrected(self, refused: Mapping[str, int]) -> list[str]:
-        return [bundle for bundle, beside in refused.items() if self._walk.beside(bundle) != beside]
-
-    def _look_into(self, folders: Sequence[str]) -> tuple[list[Sighting], list[str]]:
-        takes = [take for folder in folders for take in self._walk.appeared(folder)]
-        return takes, [bundle for folder in folders for bundle in self._walk.unplayed(folder)]
 
     def _report(self, folder: str, why: str) -> None:
         if (folder, why) not in self._reported:

@@ -265,7 +265,7 @@ def test_a_scan_says_which_roots_are_not_there(root: Path) -> None:
 async def test_long_start_brings_the_newest_days_first(
     root: Path, watcher: WatcherName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sg_hybrid.intake.SLICE", 2)
+    monkeypatch.setattr("sg_hybrid.scanner.SLICE", 2)
     days = [[put(root / f"2026-02-{day:02}" / f"clip_{n}") for n in range(2)] for day in (3, 1, 2)]
     ota = put(root / "ota_bundle__clip")
     async with watching(root, watcher) as receiver:

@@ -18,7 +18,7 @@ import pytest
 import structlog
 from inotify_simple import Event, INotify, flags
 
-from sg_hybrid import intake as module
+from sg_hybrid import intake, scanner
 from sg_hybrid.errors import ConfigError
 from sg_hybrid.inotify_watch import _MASKS, READERS, InotifyWatch, Watched
 from sg_hybrid.intake import DiskIntake
@@ -73,7 +73,7 @@ async def test_lost_events_make_it_look_at_everything(
 async def test_without_watches_left_rescans_are_frequent(
     root: Path, monkeypatch: pytest.MonkeyPatch, logged: list[Any], code: int
 ) -> None:
-    monkeypatch.setattr(module, "BLIND_RESCAN_S", 0.02)
+    monkeypatch.setattr(intake, "BLIND_RESCAN_S", 0.02)
     refuse_watches(monkeypatch, code, "clip_")
     bundles = [root / DAY / f"clip_{n}" for n in range(3)]
     for bundle in bundles:
@@ -103,7 +103,7 @@ async def test_machine_without_folder_events_is_rescanned(
     def none_left(_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(module, "BLIND_RESCAN_S", 0.02)
+    monkeypatch.setattr(intake, "BLIND_RESCAN_S", 0.02)
     monkeypatch.setattr("sg_hybrid.inotify_watch.INotify", lambda **_: none_left(None))
     async with watching(root, "inotify") as receiver:
         await receiver.until(put(root / DAY / "clip_1"))
@@ -206,7 +206,7 @@ async def test_missing_library_is_named(root: Path, monkeypatch: pytest.MonkeyPa
     def absent() -> None:
         raise ModuleNotFoundError("No module named 'watchfiles'")
 
-    monkeypatch.setattr(module, "_portable", absent)
+    monkeypatch.setattr(intake, "_portable", absent)
     with pytest.raises(ConfigError, match="SG_WATCHER=portable needs the package watchfiles"):
         async with watching(root, "portable"):
             pass
@@ -214,10 +214,10 @@ async def test_missing_library_is_named(root: Path, monkeypatch: pytest.MonkeyPa
 
 async def test_what_no_event_tells_a_rescan_finds(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Old days are not watched bundle by bundle; they take turns."""
-    monkeypatch.setattr(module, "WATCHED_DAYS", 1)
+    monkeypatch.setattr(scanner, "WATCHED_DAYS", 1)
     monkeypatch.setattr("sg_hybrid.layout.NEWEST_DAYS", 1)
-    monkeypatch.setattr(module, "NEWEST_DAYS", 1)
-    monkeypatch.setattr(module, "RESCAN_BUDGET", 1)
+    monkeypatch.setattr(scanner, "NEWEST_DAYS", 1)
+    monkeypatch.setattr(scanner, "RESCAN_BUDGET", 1)
     bundles = [root / f"2026-01-{day:02}" / "clip" for day in range(1, 8)]
     for bundle in bundles:
         bundle.mkdir(parents=True)
@@ -234,7 +234,7 @@ async def test_a_rescan_looks_at_few_of_the_bundles_directly_under_a_root(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They take turns; what is new does not wait for its turn."""
-    monkeypatch.setattr(module, "RESCAN_BUDGET", 2)
+    monkeypatch.setattr(scanner, "RESCAN_BUDGET", 2)
     monkeypatch.setitem(_MASKS, Kind.ROOT, flags.DELETE_SELF)
     monkeypatch.setitem(_MASKS, Kind.BUNDLE, flags.DELETE_SELF)
     bundles = [put(root / f"ota_bundle__clip_{n}") for n in range(7)]
@@ -328,7 +328,7 @@ def bundle_watches() -> int:
 
 
 async def test_watches_of_old_days_are_given_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WATCHED_DAYS", 1)
+    monkeypatch.setattr(scanner, "WATCHED_DAYS", 1)
     old, new = put(root / "2026-01-01" / "clip"), root / "2026-01-02" / "clip"
     async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
         await receiver.until(old)
@@ -340,9 +340,9 @@ async def test_watches_of_old_days_are_given_back(root: Path, monkeypatch: pytes
 
 
 async def test_day_that_is_among_the_newest_again_is_watched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WATCHED_DAYS", 1)
+    monkeypatch.setattr(scanner, "WATCHED_DAYS", 1)
     monkeypatch.setattr("sg_hybrid.layout.NEWEST_DAYS", 0)
-    monkeypatch.setattr(module, "RESCAN_BUDGET", 0)
+    monkeypatch.setattr(scanner, "RESCAN_BUDGET", 0)
     old, new = put(root / "2026-01-01" / "clip"), put(root / "2026-01-02" / "clip")
     async with watching(root, "inotify", rescan_interval_s=0.02) as receiver:
         await receiver.until(old, new)
