@@ -64,13 +64,7 @@ def read_chord(symbol: str, key: Key | None = None) -> Chord:
     text = _plain(symbol)
     if text in SILENT:
         return Chord(symbol, 0, (), 0)
-    if looks_like_numeral(text):
-        if key is None:
-            raise NoChord("a Roman numeral, and the request has no key; give one, as C or A minor")
-        text = resolved(text, key) or ""
-    if not text:
-        raise NoChord("no Roman numeral of a chord; write it as ii7, V7 or bVIImaj7")
-    root, rest = _root(text)
+    root, rest = _degree(text, key) if looks_like_numeral(text) else _root(text)
     if rest.startswith(":"):
         return _of_harte(symbol, root, rest[1:])
     quality, bass = _without_bass(rest)
@@ -125,6 +119,15 @@ def _root(text: str) -> tuple[int, str]:
         hint = "write it in upper case" if text[0] in "abcdefg" else "roots are A to G with b or #"
         raise NoChord(f"unknown root '{shown(text[0])}'; {hint}")
     return pitch_class(found[0]), text[found.end() :]
+
+
+def _degree(text: str, key: Key | None) -> tuple[int, str]:
+    if key is None:
+        raise NoChord("a Roman numeral, and the request has no key; give one, as C or A minor")
+    found = resolved(text, key)
+    if found is None:
+        raise NoChord("no Roman numeral of a chord; write it as ii7, V7 or bVIImaj7")
+    return found
 
 
 def _without_bass(rest: str) -> tuple[str, int | None]:

@@ -15,7 +15,7 @@ from .models import Arrangement, ClipRequest
 from .styles import STYLES
 from .swing import swing_ratio
 
-ENGINE_VERSION: Final = "builtin-1"
+ENGINE_VERSION: Final = "builtin-2"
 """Changes when the same request and seed give other notes."""
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .notes import MAJOR_SCALE, MINOR_SCALE, note_name, pitch_class
+from .notes import MAJOR_SCALE, MINOR_SCALE, pitch_class
 
 _NUMERAL: Final = re.compile(r"(?P<shift>[b#]{0,2})(?P<degree>VII|VI|V|IV|III|II|I|vii|vi|v|iv|iii|ii|i)(?P<rest>.*)")
 _KEY: Final = re.compile(
@@ -44,8 +44,11 @@ def looks_like_numeral(text: str) -> bool:
     return text.lstrip("b#")[:1] in ("I", "V", "i", "v")
 
 
-def resolved(text: str, key: Key) -> str | None:
-    """Return a numeral as a symbol with a root (`ii7` in C: `Dm7`), or None if it is no numeral."""
+def resolved(text: str, key: Key) -> tuple[int, str] | None:
+    """Return a numeral's root (pitch class) and what follows a root (`ii7` in C: 2 and `m7`), None if it is no numeral.
+
+    The two stay apart: the `b` of `Vb9` is the nine's, behind a letter it would be the root's.
+    """
     found = _NUMERAL.fullmatch(text)
     if found is None:
         return None
@@ -57,9 +60,8 @@ def resolved(text: str, key: Key) -> str | None:
         if target is None or target["rest"]:
             return None
         key, slash, below = Key(_tonic_of(target, key), False), "", ""
-    root = note_name(_tonic_of(found, key))
     minor = found["degree"].islower() and not _HAS_THIRD.match(rest)
-    return f"{root}{'m' if minor else ''}{rest}{slash}{below}"
+    return _tonic_of(found, key), f"{'m' if minor else ''}{rest}{slash}{below}"
 
 
 def _tonic_of(found: re.Match[str], key: Key) -> int:

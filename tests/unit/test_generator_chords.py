@@ -78,6 +78,9 @@ def test_symbols_are_read_into_notes(symbol: str, expected: str) -> None:
         ("#ivo7", C_MAJOR, "Gb A C Eb"),
         ("V7/ii", C_MAJOR, "A Db E G"),
         ("I/G", C_MAJOR, "C E G / G"),
+        ("Vb9", C_MAJOR, "G B D F Ab"),  # not Gb with a nine
+        ("bVIIb5", C_MAJOR, "Bb D E"),
+        ("V#9", A_MINOR, "E Ab B D G"),
         ("i", A_MINOR, "A C E"),
         ("VI", A_MINOR, "F A C"),
         ("viio", A_MINOR, "Ab B D"),
