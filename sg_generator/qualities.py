@@ -13,10 +13,10 @@ from typing import Final
 
 _WORD: Final = re.compile(
     r"""(?:no|omit)(?P<omitted>3|5)
-      | (?P<half>hdim7?|half-?dim7?|ø7?)
-      | (?P<dim7>(?:dim|o)7)
+      | (?P<half>h(?:dim)?7?|half-?dim7?|ø7?)
+      | (?P<dim7>(?:dim|o)7(?!M))
       | (?P<dim>dim|o)
-      | (?P<major>[Mm]aj(?:or)?|MAJ|(?:[Mm]a|MA)(?!dd)|M|j|Δ)
+      | (?P<major>[Mm]aj(?:or)?|MAJ|(?:[Mm]a|MA)(?!dd)|M(?![Ii])|j|Δ)
       | (?P<minor>[Mm]in(?:or)?|MIN|[Mm]i|MI|m|(?<!.)-(?!5))
       | (?P<sus>sus)(?P<suspended>24|42|[24])?
       | add(?P<added>[b#]?(?:2|4|6|9|11|13))
@@ -32,13 +32,14 @@ _TAIL: Final = re.compile(r"(?:sus[24]?|\+|aug)\Z")
 _AFTER: Final = re.compile(r"(?P<trailing>(?:9|11|13)[b#]?)|(?P<altered>[b#](?:5|9|11|13))")
 _SEMITONES: Final = {"2": 14, "4": 17, "5": 7, "6": 9, "9": 14, "11": 17, "13": 21}
 _SHIFT: Final = {"b": -1, "-": -1, "#": 1, "+": 1}
+_LIST_SIGNS: Final = str.maketrans({"(": ",", ")": ",", " ": None})
 _IMPLY_A_SEVENTH: Final = frozenset({13, 15, 20})
 
 
 @lru_cache(maxsize=1024)
 def read_quality(text: str) -> tuple[int, ...] | None:
     """Return the tones of what stands between root and bass, or None if it cannot be read."""
-    plain = text.replace("6/9", "69").translate({ord(sign): None for sign in "(), "})
+    plain = text.replace("6/9", "69").translate(_LIST_SIGNS).strip(",")
     quality = _Quality()
     for kind, value in _words(plain):
         if not quality.take(kind, value):
@@ -49,21 +50,32 @@ def read_quality(text: str) -> tuple[int, ...] | None:
 def _words(text: str) -> Iterator[tuple[str, str]]:
     """Scan a quality; what fits no word comes as the kind `unknown`.
 
-    In `79b13` and `9b11#` accidentals follow their numbers, in `13b9` they precede them. The first way is told by a
-    number directly behind another, or by an accidental at the end.
+    Parts of a list are read apart: `maj7,9,#11` has a natural nine.
     """
-    after = bool(_TAIL.sub("", text).endswith(("b", "#")))
     place = 0
-    while place < len(text):
-        here = _AFTER.match(text, place) if after else None
-        found = here or _WORD.match(text, place)
+    for part in text.split(","):
+        yield from _words_of_part(text, place, place + len(part))
+        place += len(part) + 1
+
+
+def _words_of_part(text: str, place: int, end: int) -> Iterator[tuple[str, str]]:
+    """Scan a part of a quality, from `place` to `end`.
+
+    In `79b13` and `9b11#` accidentals follow their numbers, in `13b9` they precede them. The first way is told by a
+    number directly behind another, or by an accidental at the end. In a list a number is an extension by itself.
+    """
+    after = bool(_TAIL.sub("", text[place:end]).endswith(("b", "#")))
+    is_listed = place > 0
+    while place < end:
+        here = _AFTER.match(text, place, end) if after else None
+        found = here or _WORD.match(text, place, end)
         if found is None or found.lastgroup is None:
-            yield "unknown", text[place:]
+            yield "unknown", text[place:end]
             return
-        kind = found.lastgroup
-        after = after or (kind == "number" and text[found.end() :].startswith(("9", "11", "13")))
-        yield kind, found[kind]
-        place = found.end()
+        kind, value, place = found.lastgroup, found[found.lastgroup], found.end()
+        after = after or (kind == "number" and text.startswith(("9", "11", "13"), place))
+        yield ("trailing" if is_listed and kind == "number" and value in ("9", "11", "13") else kind), value
+        is_listed = False
 
 
 class _Quality:
@@ -178,7 +190,10 @@ class _Quality:
         if value in ("6", "69"):
             self._rest |= {9, 14} if value == "69" else {9}
             return True
-        self._seventh = self._seventh if self._seventh == 9 else 11 if self._has_major else 10
+        if self._seventh != 9:
+            self._seventh = 11 if self._has_major else 10
+        elif self._has_major:  # o7(maj7): both stand
+            self._rest.add(11)
         self._extend(value)
         return True
 
