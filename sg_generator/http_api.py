@@ -97,7 +97,14 @@ def build_app(service: Service, hub: Hub, *, on_start: Callable[[], None] = lamb
             yield
             group.cancel_scope.cancel()
 
-    app = FastAPI(title="sg-generator", version=service.version, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="sg-generator",
+        version=service.version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect is no answer, and its address is what the client gave as Host
+        lifespan=lifespan,
+    )
     app.state.lanes = Lanes(service, hub)
     app.include_router(_router)
     add_page(app)

@@ -382,6 +382,12 @@ def test_a_parent_without_its_tags_cannot_be_followed(server: Server) -> None:
     assert failed(answer, "REGENERATION_ERROR", "clip.tags.json")
 
 
+def test_a_slash_too_many_or_too_few_is_an_answer_and_no_redirect(server: Server) -> None:
+    assert failed(server.get("/status/"), "NOT_FOUND", "/status/")
+    assert failed(server.get("/static"), "NOT_FOUND", "/static")
+    assert failed(server.post("/generate/", WANTED), "NOT_FOUND", "/generate/")
+
+
 def test_an_unknown_call_is_an_answer(server: Server) -> None:
     assert failed(server.get("/nothing"), "NOT_FOUND", "/nothing")
     assert failed(server.get("/generate"), "VALIDATION_ERROR", "method")
