@@ -48,12 +48,17 @@ def invalid(details: Sequence[Mapping[str, Any]]) -> Failed:
     first = details[0]
     place = [part for part in first["loc"] if part not in _OUTER]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-    problem = str(first["msg"]).removeprefix("Value error, ")
+    problem = _of_lists(str(first["msg"]).removeprefix("Value error, "))
     given = first.get("input")
     if isinstance(given, str | int | float) and first["type"] != "missing":
         problem = f"'{shown(str(given), 40)}' cannot be used: {problem}"
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return _failed(ErrorCode.VALIDATION_ERROR, f"{field or 'body'}: {problem}{more}")
+
+
+def _of_lists(problem: str) -> str:
+    """JSON has lists where the models have tuples."""
+    return problem.replace("Tuple", "List").replace("tuple", "list")
 
 
 def no_such_call(status: int, method: str, path: str) -> Failed:

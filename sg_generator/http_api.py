@@ -165,7 +165,9 @@ async def feedback_and_regen(body: FeedbackAndRegenBody, here: Here, wait_ms: Wa
 @_router.get("/session_index", response_model=Entries | Failed)
 async def session_index(
     here: Here,
-    date: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day (UTC); today")] = None,
+    date: Annotated[
+        str | None, Query(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="The day (UTC); today")
+    ] = None,
     session_id: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
