@@ -174,7 +174,7 @@ class Service:
             return clip_file(folder, clip_id, name)
 
     def story(self, session_id: str) -> Story:
-        """Return the story of a session. Raises InvalidInput, OSError."""
+        """Return the story of a session. Raises OSError."""
         return story_of(session_id, self._library)
 
     def session_index(self, date: str | None, session_id: str | None, limit: int) -> Entries:

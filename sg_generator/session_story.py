@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from sg_coach.contract import SESSION_FILE, TAGS_FILE
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
@@ -21,13 +23,14 @@ MAX_EACH: Final = 200
 
 _SCANNED: Final = 5 * MAX_EACH
 
+_log = structlog.get_logger(__name__)
 Entry = dict[str, Any]
 
 
 def story_of(session_id: str, library: Library) -> Story:
-    """Return what is known of a session, oldest first; empty lists for one that nobody heard of.
+    """Return what is known of a session, oldest first; empty lists for one that nobody heard of. Raises OSError.
 
-    Raises InvalidInput for an index that cannot be read, OSError.
+    An index that is broken, or no plain file, is logged and left out: the other days' story stays.
     """
     found = _entries_of(session_id, library)
     verdicts = [entry for _, entry in found if entry.get("source") == "feedback" and _text(entry.get("verdict"))]
@@ -44,11 +47,19 @@ def _entries_of(session_id: str, library: Library) -> list[tuple[Path, Entry]]:
     """The session's entries with their day folders, oldest first; of a very long session the newest."""
     wanted, found = session_id.lower(), list[tuple[Path, Entry]]()
     for day in library.days(MAX_DAYS):
-        of_day = [(day, entry) for entry in read_entries(day) if str(entry.get("session_id", "")).lower() == wanted]
+        of_day = [(day, entry) for entry in _index_of(day) if str(entry.get("session_id", "")).lower() == wanted]
         found = of_day + found
         if len(found) > _SCANNED:
             break
     return found
+
+
+def _index_of(day: Path) -> list[Entry]:
+    try:
+        return read_entries(day)
+    except CoachError as error:
+        _log.warning("session_index_unreadable", folder=str(day), error=str(error))
+        return []
 
 
 def _takes(found: list[tuple[Path, Entry]]) -> list[StoryTake]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,19 @@ def test_a_session_nobody_heard_of_has_no_story(server: Server) -> None:
         "verdicts": [],
         "clips": [],
     }
+
+
+@pytest.mark.parametrize("broken", ["{", '{"entries": 7}'])
+def test_a_broken_index_costs_the_story_its_own_day_alone(server: Server, broken: str) -> None:
+    mine = "22222222-2222-4333-8444-555555555555"
+    clip_id = server.clip(session_id=mine)
+    old = server.bundles / "2001-02-03"
+    old.mkdir(exist_ok=True)
+    (old / "session.index.json").write_text(broken)
+    assert server.get(f"/sessions/{mine}")["clips"][-1]["clip_id"] == clip_id
+    assert failed(server.get("/session_index?date=2001-02-03"), "GENERATION_ERROR", "session.index.json")
+    assert "session_index_unreadable" in server.log.read_text()
+    shutil.rmtree(old)
 
 
 def test_the_built_in_styles_and_forms_are_told(server: Server) -> None:
