@@ -9,17 +9,18 @@ symlinks are not followed.
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sg_coach.contract import CLIP_ID_PATTERN
 from sg_coach.plainfile import is_folder
-from sg_coach.session_index import is_day_name
+from sg_coach.session_index import is_day_name, read_entries
 from sg_coach.untrusted import shown
 
 from .errors import InvalidRequest, NotFound
@@ -27,6 +28,9 @@ from .errors import InvalidRequest, NotFound
 OTA_PREFIX: Final = "ota_bundle__"
 MAX_REMEMBERED: Final = 10_000
 """So many clips are found again without looking through the days."""
+
+Told = tuple[Path, dict[str, Any]]
+"""An entry of a session index, and its day folder."""
 
 _CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 
@@ -56,13 +60,15 @@ class Library:
         return found
 
     def days(self, newest: int) -> list[Path]:
-        """Return so many day folders, newest first (of one date, in the order of the roots)."""
+        """Return the folders of so many dates, newest first (of one date, in the order of the roots)."""
         found = [path for root in self._roots for path in _folders(root) if is_day_name(path.name)]
-        return sorted(found, key=lambda path: path.name, reverse=True)[:newest]
+        dates = set(sorted({path.name for path in found}, reverse=True)[:newest])
+        return sorted((path for path in found if path.name in dates), key=lambda path: path.name, reverse=True)
 
-    def of_day(self, day: date) -> list[Path]:
-        """Return the folders of a date that are there, one a root."""
-        return [path for root in self._roots if is_folder(path := root / day.isoformat())]
+    def entries_of_day(self, day: date) -> list[dict[str, Any]]:
+        """Return what the session indexes of a date tell, oldest first. Raises InvalidInput, UnsafePath, OSError."""
+        folders = [path for root in self._roots if is_folder(path := root / day.isoformat())]
+        return [entry for _, entry in in_order([(path, one) for one in read_entries(path)] for path in folders)]
 
     def _places(self, clip_id: str) -> Iterator[Path]:
         yield from (day / clip_id for day in self.days(newest=100_000))
@@ -73,6 +79,11 @@ class Library:
             if len(self._where) >= MAX_REMEMBERED:
                 self._where.clear()
             self._where[clip_id] = path
+
+
+def in_order(indexes: Iterable[Sequence[Told]]) -> list[Told]:
+    """Return what the indexes of a date (one a root, each oldest first) tell together, oldest first."""
+    return list(heapq.merge(*indexes, key=lambda told: str(told[1].get("timestamp"))))
 
 
 def check_clip_id(clip_id: str, field: str = "clip_id") -> None:

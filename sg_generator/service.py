@@ -17,7 +17,6 @@ from sg_coach.__about__ import __version__
 from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import Folder
 from sg_coach.models import CoachingDeterministic, session_from
-from sg_coach.session_index import read_entries
 
 from .adjust import adjusted
 from .answers import (
@@ -180,7 +179,7 @@ class Service:
     def session_index(self, date: str | None, session_id: str | None, limit: int) -> Entries:
         """Return the newest `limit` entries of a day (today's, if None). Raises InvalidRequest, InvalidInput."""
         day = parse_day(date) if date else self._now().astimezone(UTC).date()
-        found = [entry for folder in self._library.of_day(day) for entry in read_entries(folder)]
+        found = self._library.entries_of_day(day)
         if session_id is not None:
             found = [one for one in found if str(one.get("session_id", "")).lower() == session_id.lower()]
         return Entries(date=day.isoformat(), entries=found[-limit:], left_out=max(0, len(found) - limit))

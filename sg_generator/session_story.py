@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from sg_coach.session_index import read_entries
 
 from .answers import Story, StoryClip, StoryTake, StoryVerdict
 from .documents import document, document_and_digest
-from .library import Library, is_clip_id
+from .library import Library, Told, in_order, is_clip_id
 
 MAX_DAYS: Final = 60
 MAX_EACH: Final = 200
@@ -43,12 +44,12 @@ def story_of(session_id: str, library: Library) -> Story:
     )
 
 
-def _entries_of(session_id: str, library: Library) -> list[tuple[Path, Entry]]:
+def _entries_of(session_id: str, library: Library) -> list[Told]:
     """The session's entries with their day folders, oldest first; of a very long session the newest."""
-    wanted, found = session_id.lower(), list[tuple[Path, Entry]]()
-    for day in library.days(MAX_DAYS):
-        of_day = [(day, entry) for entry in _index_of(day) if str(entry.get("session_id", "")).lower() == wanted]
-        found = of_day + found
+    wanted, found = session_id.lower(), list[Told]()
+    for _, folders in groupby(library.days(MAX_DAYS), key=lambda day: day.name):
+        of_date = in_order([(day, entry) for entry in _index_of(day)] for day in folders)
+        found = [told for told in of_date if str(told[1].get("session_id", "")).lower() == wanted] + found
         if len(found) > _SCANNED:
             break
     return found
@@ -62,13 +63,13 @@ def _index_of(day: Path) -> list[Entry]:
         return []
 
 
-def _takes(found: list[tuple[Path, Entry]]) -> list[StoryTake]:
+def _takes(found: list[Told]) -> list[StoryTake]:
     scored = [(day, entry) for day, entry in found if _number(entry.get("score")) is not None]
     told = list(_with_trends(scored))
     return [_take(day, entry, trend) for day, entry, trend in told[-MAX_EACH:]]
 
 
-def _with_trends(scored: list[tuple[Path, Entry]]) -> Iterator[tuple[Path, Entry, float | None]]:
+def _with_trends(scored: list[Told]) -> Iterator[tuple[Path, Entry, float | None]]:
     """Each take with its score against the average of the takes before it on the same program."""
     averages: dict[str, float] = {}
     for day, entry in scored:

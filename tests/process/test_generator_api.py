@@ -278,6 +278,27 @@ def test_a_broken_index_costs_the_story_its_own_day_alone(server: Server, broken
     shutil.rmtree(old)
 
 
+def test_what_several_roots_tell_of_a_day_is_one_order(tmp_path: Path) -> None:
+    for root, times in (("one", (10, 12, 14)), ("other", (9, 11, 13))):
+        for day in ("2026-02-04", "2026-02-05"):
+            entries = [
+                {
+                    "clip_id": f"{root}_{hour}",
+                    "timestamp": f"{day}T{hour:02}:00:00.000Z",
+                    "session_id": "s",
+                    "score": 50,
+                }
+                for hour in times
+            ]
+            (tmp_path / root / day).mkdir(parents=True)
+            (tmp_path / root / day / "session.index.json").write_text(json.dumps({"entries": entries}))
+    ordered = ["other_9", "one_10", "other_11", "one_12", "other_13", "one_14"]
+    with Server(tmp_path, env={"SG_BUNDLE_ROOTS": f"{tmp_path / 'one'}:{tmp_path / 'other'}"}) as server:
+        told = server.get("/session_index?date=2026-02-04&limit=4")
+        assert [entry["clip_id"] for entry in told["entries"]] == ordered[2:]
+        assert [take["clip_id"] for take in server.get("/sessions/s")["takes"]] == ordered * 2
+
+
 def test_the_built_in_styles_and_forms_are_told(server: Server) -> None:
     assert {style["name"] for style in server.get("/styles")["styles"]} >= {"swing", "bossa", "waltz", "flamenco"}
     assert len(server.get("/progressions")["progressions"]) >= 10
