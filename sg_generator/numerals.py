@@ -15,10 +15,12 @@ from .notes import MAJOR_SCALE, MINOR_SCALE, pitch_class
 
 _NUMERAL: Final = re.compile(r"(?P<shift>[b#]{0,2})(?P<degree>VII|VI|V|IV|III|II|I|vii|vi|v|iv|iii|ii|i)(?P<rest>.*)")
 _KEY: Final = re.compile(
-    r"\s*(?P<tonic>[A-Ga-g](?:b|#|♭|♯)?)[\s:_-]*(?P<mode>major|maj|M|minor|min|m|aeolian|ionian|)\s*", re.ASCII
+    r"\s*(?P<tonic>[A-Ga-g](?:b|#)?)"
+    r"(?:\s*(?P<dash>-)|[\s:_-]*(?P<mode>M|m|(?i:major|maj|minor|min|aeolian|ionian)|))\s*",
+    re.ASCII,
 )
 _DEGREES: Final = ("I", "II", "III", "IV", "V", "VI", "VII")
-_HAS_THIRD: Final = re.compile(r"(?:m(?!aj)|-|o|dim|ø|hdim|sus|alt|\+|aug)")
+_HAS_THIRD: Final = re.compile(r"(?:m(?!aj)|-|o|dim|ø|h|sus|alt|\+|aug)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class Key:
 
 
 def read_key(text: str) -> Key | None:
-    """Return the key that `text` names (`C`, `Eb major`, `F#m`, `a`, `G-min`), or None."""
+    """Return the key that `text` names (`C`, `Eb Major`, `F#m`, `a`, `A-`, `G-min`), or None."""
     found = _KEY.fullmatch(text.replace("♭", "b").replace("♯", "#"))
     if found is None:
         return None
-    tonic, mode = found["tonic"], found["mode"]
-    minor = mode in ("m", "min", "minor", "aeolian") or (not mode and tonic[0].islower())
+    tonic, mode = found["tonic"], "m" if found["dash"] else found["mode"]
+    minor = mode == "m" or mode.lower() in ("min", "minor", "aeolian") or (not mode and tonic[0].islower())
     return Key(pitch_class(tonic[0].upper() + tonic[1:]), minor)
 
 
