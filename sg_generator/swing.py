@@ -29,3 +29,11 @@ def swing_ratio(tempo_bpm: float, feel: Feel = "swing") -> float:
 def off_beat(beat_ticks: int, ratio: float) -> int:
     """Return where in a beat the second eighth stands, in ticks."""
     return round(beat_ticks * ratio / (1 + ratio))
+
+
+def swung(tick: int, beat_ticks: int, ratio: float) -> int:
+    """Return where a place that is counted in even eighths or sixteenths stands in beats of such eighths, in ticks."""
+    beat, rest = divmod(tick, beat_ticks)
+    off, half = off_beat(beat_ticks, ratio), beat_ticks / 2
+    moved = rest * off / half if rest <= half else off + (rest - half) * (beat_ticks - off) / half
+    return beat * beat_ticks + round(moved)

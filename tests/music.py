@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from sg_generator.engine import arrange
-from sg_generator.harmony import spans_of
+from sg_generator.engine import arrange, played_spans
 from sg_generator.models import Arrangement, ClipRequest, Note, beat_ticks, request_from
 from sg_generator.voicings import distance, is_playable
 
@@ -56,7 +55,7 @@ def _broken_notes(part: str, notes: Sequence[Note], span: tuple[int, int], arran
 
 def _missing_roots(request: ClipRequest, arrangement: Arrangement) -> list[str]:
     pitches = {note.start: note.pitch for note in arrangement.bass}
-    spans = [span for span in spans_of(request) if not span.chord.is_silent]
+    spans = [span for span in played_spans(request, arrangement.swing_ratio) if not span.chord.is_silent]
     return [
         f"bass: no root of {span.chord.symbol} at tick {span.start}"
         for span in spans
@@ -73,7 +72,7 @@ def _bad_holds(arrangement: Arrangement) -> list[str]:
 
 
 def _notes_in_silence(request: ClipRequest, arrangement: Arrangement) -> list[str]:
-    silences = [span for span in spans_of(request) if span.chord.is_silent]
+    silences = [span for span in played_spans(request, arrangement.swing_ratio) if span.chord.is_silent]
     return [
         f"{note} sounds in the silence at {span.start}"
         for span in silences

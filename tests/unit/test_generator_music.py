@@ -184,6 +184,13 @@ def test_swung_eighths_stand_where_the_tempo_says() -> None:
         assert {note.start % TICKS_PER_BEAT for note in made.comp} == {0, place}
 
 
+@pytest.mark.parametrize(("style", "place"), [("swing", 282), ("blues", 316), ("bossa", 240)])
+def test_a_chord_between_two_beats_begins_with_the_eighths_of_its_style(style: str, place: int) -> None:
+    _, made = clip("C7 / / / / / / F7", "Bb7", bars=8, tempo=140, style=style)
+    assert {change.tick % made.bar_ticks for change in made.changes} == {0, 3 * TICKS_PER_BEAT + place}
+    assert {note.start % TICKS_PER_BEAT for note in (*made.comp, *made.bass)} <= {0, place}
+
+
 def test_latin_and_rock_eighths_are_straight() -> None:
     for style in ("bossa", "salsa-2-3", "rock"):
         _, made = clip(*TURNAROUND, style=style, syncopation_bucket="heavy")
