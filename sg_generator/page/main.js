@@ -144,6 +144,6 @@ listenForKeys({
 watchStatus((status) => (coach.status = status));
 reporting(async () => {
   await setup.load();
-  if (session.clip) await open(session.clip);
+  if (session.clip) await open(session.clip).catch(complain);
   await story.draw();
 })();

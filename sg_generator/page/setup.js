@@ -29,6 +29,9 @@ function requestIn() {
 const withinLimits = (input, words) =>
   input.value.trim() === "" || !input.validity.valid ? `${words}, ${input.min} to ${input.max}.` : null;
 
+/** The whole number of beats a minute that the field takes and that is nearest to `tempo`. */
+const playable = (tempo, { min, max }) => Math.min(Number(max), Math.max(Number(min), Math.round(tempo)));
+
 /** What can be said without asking the server: [input's id, message], or null. */
 function firstGap({ chords }) {
   if (chords.length === 0) return ["chords", "Type at least one chord, for example Dm7."];
@@ -112,7 +115,7 @@ export class Setup {
   fill({ chords, style, tempo_bpm: tempo, bars, meter, key }) {
     byId("chords").value = chords.join(" | ");
     byId("style").value = style;
-    byId("tempo").value = Math.round(tempo);
+    byId("tempo").value = playable(tempo, byId("tempo"));
     byId("bars").value = bars;
     byId("meter").value = meter;
     byId("key").value = key ?? "";

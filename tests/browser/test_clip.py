@@ -115,3 +115,12 @@ def test_the_session_of_the_tab_goes_with_each_clip(practice: Practice) -> None:
 def test_two_tabs_are_two_sessions(visit: Visit, world: World) -> None:
     one, two = visit(world), visit(world)
     assert len({tab.page.evaluate("sessionStorage.getItem('sg.session')") for tab in (one, two)}) == 2
+
+
+def test_a_clip_that_is_gone_leaves_the_story(practice: Practice) -> None:
+    practice.make("Dm7 | G7")
+    gone = {"status": "failed", "error_code": "NOT_FOUND", "error_message": "clip_id: there is no clip"}
+    practice.page.route("**/notes", lambda route: route.fulfill(json=gone))
+    with practice.page.expect_response("**/sessions/*"):
+        practice.page.reload()
+    expect(practice.page.get_by_text("There is no clip")).to_be_visible()

@@ -64,6 +64,19 @@ def test_the_session_is_told_as_plots_with_words_and_tables(coached: Practice, w
     )
 
 
+@pytest.mark.parametrize(("tempo", "delta"), [(300, 5.0), (30, -5.0)])
+def test_the_next_round_stays_within_the_limits_of_tempo(practice: Practice, tempo: int, delta: float) -> None:
+    decision = {"tempo_delta_bpm": delta, "density_bucket": "dense", "syncopation_bucket": "light"}
+    words = {"score": 90, "take_result": "pass", "coach_hint": "On.", "decision": decision}
+    told = {"state": "coached", "envelope": {"deterministic": words, "ai": None}, "queued": None, "take": None}
+    stream = f"event: state\ndata: {json.dumps(told)}\n\n"
+    practice.page.route("**/events", lambda route: route.fulfill(content_type="text/event-stream", body=stream))
+    practice.make("Dm7 | G7", tempo=tempo)
+    with practice.page.expect_request("**/generate") as request:
+        practice.button("Next round, as the coach says").click()
+    assert json.loads(request.value.post_data or "")["tempo_bpm"] == tempo
+
+
 def test_the_next_round_is_what_the_coach_decided(coached: Practice, world: World) -> None:
     clip = coached.page.evaluate("sessionStorage.getItem('sg.clip')")
     decision = world.get(f"/clips/{clip}/coaching")["envelope"]["deterministic"]["decision"]
