@@ -1,4 +1,4 @@
-"""Server-sent events about one bundle, as an answer: `state`, then what appears, until the client or the server ends.
+"""Server-sent events about one bundle, as an answer: `state`, then what appears, until client, server or bundle ends.
 
 Format: WHATWG HTML, section Server-sent events. Every event carries the whole view, so a client that reconnects has
 missed nothing.
