@@ -37,7 +37,7 @@ from sg_coach.files import PRIVATE, Folder, start_writing
 from sg_coach.jsontext import parse_json_object, to_compact_json, to_json_bytes
 from sg_coach.timestamps import utc_text
 
-from .errors import ErrorCode, GeneratorError, RegenerationFailed
+from .errors import ErrorCode, GeneratorError, InvalidRequest, RegenerationFailed
 from .midi import files_of
 from .models import Arrangement, ClipRequest, request_from
 
@@ -123,6 +123,15 @@ def read_request(folder: Path) -> ClipRequest:
         raise RegenerationFailed(f"{source}: not there; name a clip that was generated as a whole") from error
     except (CoachError, GeneratorError) as error:
         raise RegenerationFailed(f"{source}: {error}") from error
+
+
+@contextlib.contextmanager
+def tags_to_blame(folder: Path) -> Iterator[None]:
+    """Let an InvalidRequest from inside be RegenerationFailed: what cannot be used came from the folder's tags."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise RegenerationFailed(f"{folder.name}/{TAGS_FILE}: {error}") from error
 
 
 def clip_id_of(identity: Mapping[str, Any], now: datetime, serial: int = 0) -> str:

@@ -36,7 +36,7 @@ from .answers import (
 )
 from .answers import Engine as EngineInfo
 from .bodies import FeedbackAndRegenBody, FeedbackBody, RegenerateBody
-from .bundle import Written, read_request, write_bundle, write_error_bundle
+from .bundle import Written, read_request, tags_to_blame, write_bundle, write_error_bundle
 from .bundle_inbox import put_feedback, put_session, put_take
 from .clip_view import clip_file, notes_of, quarters_a_minute, tags_of
 from .coaching_view import coaching_of
@@ -84,7 +84,8 @@ class Service:
         changed, difficulty = self._next(request, body, parent)
         if body.seed is not None:
             changed = changed.model_copy(update={"seed": body.seed})
-        return self._make(changed, request, body.parent_clip_id, difficulty)
+        with tags_to_blame(parent):
+            return self._make(changed, request, body.parent_clip_id, difficulty)
 
     def regenerate_after(self, body: FeedbackAndRegenBody) -> Generated:
         """`regenerate` of the clip that the verdict was about, unless another parent is named."""

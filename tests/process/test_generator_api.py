@@ -419,6 +419,15 @@ def test_a_parent_without_its_tags_cannot_be_followed(server: Server) -> None:
     assert failed(answer, "REGENERATION_ERROR", "clip.tags.json")
 
 
+def test_a_parent_whose_chords_cannot_be_played_is_no_fault_of_the_request(tmp_path: Path) -> None:
+    with Server(tmp_path, env={"SG_ENGINE": "sg_generator.engine"}) as server:
+        clip_id = server.clip()
+        tags = server.bundle(clip_id) / "clip.tags.json"
+        tags.write_text(json.dumps({**json.loads(tags.read_text()), "chords": ["H7"]}))
+        wanted = {"parent_clip_id": clip_id, "difficulty_signal": 0.1}
+        assert failed(server.post("/regenerate", wanted), "REGENERATION_ERROR", "clip.tags.json", "'H7'")
+
+
 def test_a_slash_too_many_or_too_few_is_an_answer_and_no_redirect(server: Server) -> None:
     assert failed(server.get("/status/"), "NOT_FOUND", "/status/")
     assert failed(server.get("/static"), "NOT_FOUND", "/static")
