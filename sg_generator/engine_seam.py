@@ -45,7 +45,7 @@ class Engine:
             return arrange(request)
         except (GeneratorError, CoachError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an engine ends neither the server nor the request without an answer
             _log.error("engine_failed", engine=self.module, exc_info=error)
             problem = f"{type(error).__name__}: {shown(str(error), 200)}"
             raise GeneratorError(f"the engine {self.module} failed ({problem})") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from sg_generator.errors import GeneratorError, UnreadableChord
 from sg_generator.models import Arrangement, ChordChange, ClipRequest, Note, bar_ticks
 
@@ -17,6 +19,8 @@ def arrange(request: ClipRequest) -> Arrangement:
             raise GeneratorError("nobody can play this")
         if chord == "stumble":
             raise ZeroDivisionError("an engine's own bug")
+        if chord == "leave":
+            sys.exit("an engine that ends the program")
     bar = bar_ticks(request.meter)
     starts = [number * bar for number in range(request.bars)]
     chords = [request.chords[number % len(request.chords)] for number in range(request.bars)]

@@ -442,6 +442,7 @@ def test_an_unknown_call_is_an_answer(server: Server) -> None:
 def test_what_an_engine_stumbles_on_is_an_answer_and_the_server_stays_up(server: Server) -> None:
     assert failed(server.post("/generate", {**WANTED, "chords": ["stumble"]}), "GENERATION_ERROR", "fake_engine")
     assert failed(server.post("/generate", {**WANTED, "chords": ["impossible"]}), "GENERATION_ERROR", "nobody")
+    assert failed(server.post("/generate", {**WANTED, "chords": ["leave"]}), "GENERATION_ERROR", "SystemExit")
     assert server.get("/status")["status"] == "ok"
 
 
