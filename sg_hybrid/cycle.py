@@ -233,10 +233,10 @@ class CycleRunner:
 
     async def _win_a_tip(self, coached: Coached, race: Race, outcome: Outcome) -> None:
         """Wait for a live reply as long as it can be in time; a prepared tip stands in for it."""
-        await self._wait(race, coached.t0 + self.limits.prepared_at_s)
-        if race.early is None and race.won is None:
-            self._settle_for_prepared(coached, race)
-        await self._wait(race, race.closes_at)
+        for until in (coached.t0 + self.limits.prepared_at_s, race.closes_at):
+            await self._wait(race, until)
+            if race.early is None and race.won is None:
+                self._settle_for_prepared(coached, race)
         race.close()
         if race.failed is not None and not isinstance(race.failed, AiTimeout):
             outcome.status = "error"

@@ -38,7 +38,7 @@ class AiCoach(Protocol):
 
         `on_tip` is called at most once, before the end, with a reply that holds only the tip: as soon as the tip is
         complete and fit to be shown by itself. Not every provider can. It must not raise and must not wait. The whole
-        reply may still turn out to be unusable; the tip that was handed out stays good.
+        reply may still turn out to be unusable (AiInvalid): then the tip is not to be shown either.
         """
         ...
 

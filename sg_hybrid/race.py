@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 
-from .errors import AiError
+from .errors import AiError, AiInvalid
 from .models import AiAddendum, Origin
 
 PREPARED_AT_S: Final = 0.45
@@ -75,8 +75,10 @@ class Race:
             self.decided.set()
 
     def give_up(self, error: AiError | None = None) -> None:
-        """No live reply will come."""
+        """No live reply will come. An early tip stands in for it, unless its whole reply may not be shown."""
         if not self.decided.is_set():
+            if isinstance(error, AiInvalid):
+                self.early = None
             self.failed, self.won = error, self.early
             self.decided.set()
 

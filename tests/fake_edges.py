@@ -177,7 +177,7 @@ class FakeGate:
 class ScriptedCoach:
     """Answers by clip id: (delay in seconds, reply or error). Counts how calls ended.
 
-    `tip_after` (s, by clip id): when the reply's tip is handed out ahead of the whole.
+    `tip_after` (s, by clip id): when the reply's tip is handed out ahead of the whole, or of the error.
     """
 
     script: dict[str, tuple[float, AiReply | AiError | Exception]] = field(default_factory=dict)
@@ -191,9 +191,10 @@ class ScriptedCoach:
         delay, answer = self.script.get(request.clip_id) or self.default or (0.1, reply())
         done_at = anyio.current_time() + delay
         try:
-            if on_tip is not None and request.clip_id in self.tip_after and isinstance(answer, AiReply):
+            if on_tip is not None and request.clip_id in self.tip_after:
                 await anyio.sleep(self.tip_after[request.clip_id])
-                on_tip(AiReply(answer.model_id, coaching_tip=answer.coaching_tip))
+                begun = answer if isinstance(answer, AiReply) else reply()
+                on_tip(AiReply(begun.model_id, coaching_tip=begun.coaching_tip))
             await anyio.sleep_until(done_at)
         except anyio.get_cancelled_exc_class():
             self.cancelled += 1

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sg_hybrid.cycle import CycleRunner
-from sg_hybrid.errors import AiBusy, AiInvalid, AiUnreachable
+from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRejected, AiUnreachable
 from sg_hybrid.models import AiAddendum, AiReply
 from sg_hybrid.race import CycleLimits, Race
 from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, reply, session
@@ -497,6 +497,28 @@ async def test_a_whole_reply_in_time_is_better_than_its_early_tip() -> None:
         report = await runner.run(clip)
     assert report.ai is not None
     assert report.ai.confidence == 0.5
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "error", "origin", "left"),
+    [
+        (0.2, AiRejected("timing_insight: early"), "prepared", 0),
+        (0.2, AiInvalid(), "prepared", 0),
+        (0.47, AiInvalid(), "prepared", 0),
+        (0.2, AiUnreachable(), "live", 1),
+        (0.6, AiInvalid(), "live", 1),
+    ],
+)
+async def test_an_early_tip_is_not_shown_if_its_whole_reply_is_known_to_be_unusable(
+    ends_at: float, error: AiError, origin: str, left: int
+) -> None:
+    coach = ScriptedCoach(default=(ends_at, error), tip_after={"clip_a": 0.1})
+    table = Table(coach=coach, tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner:
+        report = await runner.run(clip)
+    assert (report.ai_origin, table.tips.left) == (origin, left)
+    assert table.pending() == []
 
 
 async def test_a_tip_that_comes_too_late_for_early_is_late() -> None:
