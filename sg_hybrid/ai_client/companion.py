@@ -86,7 +86,7 @@ def _is_whole(body: bytearray) -> bool:
 
 def _check_head(response: httpx2.Response) -> None:
     """Raise AiError unless what comes is an addendum."""
-    kind = response.headers.get("content-type", "")
+    kind = response.headers.get("content-type", "").lower()
     if response.status_code != 200:
         raise _not_ok(response)
     if not kind.startswith(_JSON):

@@ -24,6 +24,8 @@ _STOPPED: Final = {
     "model_context_window_exceeded": "cut at the end of the context window",
 }
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_MOST_TOKENS: Final = 10_000_000
+"""Above it a count is no count of one call: no model takes in so much. It must not use up the day's limit."""
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ class Reading:
     def _count(self, usage: Any) -> None:
         for name in _COUNTS:
             value = getattr(usage, name, None)
-            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS:
                 self.notes.counts[name] = value
 
 
@@ -98,7 +100,7 @@ def tip_in(text: str) -> str | None:
     if start < 0 or f'"{TIP}"' not in text:
         return None
     try:
-        begun = jiter.from_json(text[start:].encode("utf-8", "replace"), partial_mode=True)
+        begun = jiter.from_json(text[start:].encode("utf-8", "surrogatepass"), partial_mode=True)
     except ValueError:
         return None
     tip = begun.get(TIP) if isinstance(begun, dict) else None

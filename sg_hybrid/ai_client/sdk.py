@@ -86,7 +86,7 @@ class MessagesApi:
         stream = await self._client.messages.create(**parameters, stream=True)
         async with stream:
             reading.notes.reused_connection = stream.response.extensions.get(REUSED)
-            content_type = stream.response.headers.get("content-type", "")
+            content_type = stream.response.headers.get("content-type", "").lower()
             if not content_type.startswith(_EVENT_STREAM):
                 kind = "HTML" if "html" in content_type else "something else"
                 raise AiInvalid(f"{kind} instead of an event stream: a login page of the network, or another service?")

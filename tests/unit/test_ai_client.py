@@ -236,6 +236,12 @@ async def test_the_tip_is_handed_out_as_soon_as_its_string_is_closed() -> None:
     assert (reply.coaching_tip, reply.confidence) == ("Clap the clave.", 0.5)
 
 
+async def test_the_content_type_may_be_written_in_any_case() -> None:
+    answer = httpx2.Response(200, headers={"content-type": "Text/Event-Stream"}, stream=Body(pieces()))
+    coach, _ = await a_coach(answer)
+    assert (await coach.ask(REQUEST)).says_something
+
+
 async def test_a_plain_call_asks_for_no_tip() -> None:
     coach, _ = await a_coach(in_time('{"coaching_tip": "Clap the clave."}'))
     assert (await coach.ask(REQUEST)).coaching_tip == "Clap the clave."
@@ -265,7 +271,7 @@ async def test_a_draft_in_a_reasoning_block_is_no_tip() -> None:
     assert isinstance(reply, AiReply)
 
 
-async def test_a_tip_that_is_out_stays_out_when_the_rest_of_the_reply_is_refused() -> None:
+async def test_that_the_rest_of_a_reply_is_refused_is_said_after_its_tip_is_out() -> None:
     text = '{"coaching_tip": "Clap the clave.", "timing_insight": "You rush by 12 ms.", "confidence": 1}'
     coach, _ = await a_coach(in_time(text))
     tips, ended = await asked_early(coach)
@@ -317,6 +323,22 @@ async def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
     await coach.ask(REQUEST)
     (event,) = log.named("ai_call")
     assert event["cost_usd"] is None
+
+
+@pytest.mark.parametrize("tokens", [10**400, 10**15, -5, True, 1.5, "7"])
+async def test_a_count_of_tokens_that_cannot_be_is_none(tokens: object) -> None:
+    log, spent = Log(), list[Usage]()
+    whole = pieces()
+    begun = {"type": "message_start", "message": {"model": "claude-haiku-5-5", "usage": {"input_tokens": tokens}}}
+    service = Service([stream(f"event: message_start\ndata: {json.dumps(begun)}\n\n".encode(), *whole[1:])])
+    coach = await create_coach(
+        a_config(), log=log, limits=NEVER_PAUSES, transport=service, spent=lambda _model, usage: spent.append(usage)
+    )
+    await coach.ask(REQUEST)
+    (event,), (usage,) = log.named("ai_call"), spent
+    assert usage.input_tokens == 0
+    assert usage.output_tokens > 10
+    assert event["cost_usd"] < 0.01
 
 
 # Errors in their many coats
@@ -690,6 +712,7 @@ async def test_what_goes_over_the_wire(respx_mock: respx.MockRouter) -> None:
         ('{"coaching_tip": null, "x', None),
         ('{"confidence": 1, "coaching_tip": ["a"', None),
         ('{oops "coaching_tip": "Play."', None),
+        ('{"coaching_tip": "Play\ud800."', None),
     ],
 )
 def test_the_tip_is_there_as_soon_as_its_string_is_closed(text: str, tip: str | None) -> None:
