@@ -55,15 +55,17 @@ def succeeded(now: float) -> Breaker:
 
 
 def failed(state: Breaker, now: float, limits: BreakerLimits, *, pause_s: float | None = None) -> Breaker:
-    """Return the state after a call that failed. With `pause_s` (asked for, s) the pause begins at once."""
+    """Return the state after a call that failed.
+
+    With `pause_s` (asked for, s) the pause begins at once; it is never shorter than the one that the failures make.
+    """
     failures = max(state.failures + 1, limits.failures if state.probing else 0)
     state = replace(state, failures=failures, probing=False)
-    if pause_s is not None:
-        return _paused(state, now + min(max(pause_s, 0.0), MAX_PAUSE_S))
-    if state.failures >= limits.failures:
+    pauses = [] if pause_s is None else [min(max(pause_s, 0.0), MAX_PAUSE_S)]
+    if failures >= limits.failures:
         alive = state.worked_at is not None and now - state.worked_at <= limits.alive_s
-        return _paused(state, now + (limits.short_pause_s if alive else limits.pause_s))
-    return state
+        pauses.append(limits.short_pause_s if alive else limits.pause_s)
+    return _paused(state, now + max(pauses)) if pauses else state
 
 
 def _paused(state: Breaker, until: float) -> Breaker:

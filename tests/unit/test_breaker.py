@@ -48,6 +48,14 @@ def test_a_pause_that_is_asked_for_begins_at_once_and_is_bounded() -> None:
     assert failed(Breaker(), 10.0, LIMITS, pause_s=-1).paused_until == 10.0
 
 
+def test_a_service_that_asks_for_short_pauses_only_is_left_alone_like_any_other() -> None:
+    state = Breaker()
+    for now in (0.0, 5.0, 10.0):
+        state = failed(state, now, LIMITS, pause_s=1.0)
+    assert state.paused_until == 70.0
+    assert failed(state, 70.0, LIMITS, pause_s=0.0).paused_until == 130.0
+
+
 def test_a_short_pause_does_not_shorten_a_long_one() -> None:
     long = failed(Breaker(), 0.0, LIMITS, pause_s=600.0)
     assert failed(long, 1.0, LIMITS).paused_until == 600.0
