@@ -11,8 +11,6 @@ from sg_coach.setting_values import http_address
 
 from .errors import ConfigError
 
-DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
-DEFAULT_MODEL: Final = "claude-haiku-5-5"
 CLOUD: Final = "cloud"
 """The provider that is a companion service; every other one speaks the Messages API."""
 
@@ -25,19 +23,20 @@ _PROVIDER: Final = re.compile(r"[a-z0-9_-]+")
 class AiConfig:
     """Address, key (or token) and limits of one provider of AI coaching. Times are in seconds.
 
-    The limits on waiting (connect 3, read 20, pool 0.25) are those of the design's measurements; an idle connection
-    is kept for 240 s, so that a take of some minutes does not cost a new handshake.
+    What a user can set has its default in `settings`, not here. The limits on waiting (connect 3, read 20, pool 0.25)
+    are those of the design's measurements; an idle connection is kept for 240 s, so that a take of some minutes does
+    not cost a new handshake.
     Raises ConfigError, naming the field and never its value if that is the key.
     """
 
     api_key: str = field(repr=False)
-    base_url: str = DEFAULT_BASE_URL
-    model: str = DEFAULT_MODEL
-    provider: str = "anthropic"
+    base_url: str
+    model: str
+    provider: str
     """Who is asked; the first part of `model_id` where the answer does not bring its own."""
-    give_up_after_s: float = 30.0
+    give_up_after_s: float
     """Longest time for one `ask`, with all its retries."""
-    max_open_calls: int = 64
+    max_open_calls: int
     """Connections open at once; a call above that fails after `pool_s`."""
     connect_s: float = 3.0
     read_s: float = 20.0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -14,14 +15,22 @@ from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput
 from sg_coach.timestamps import parse_rfc3339, utc_text
 from sg_hybrid import policy
+from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.models import AiAddendum, Query, ReplyContext
+from sg_hybrid.on_demand import ai_config
 from sg_hybrid.ports import Claim
 from sg_hybrid.queue_entry import Entry, entry_bytes, holds_reply, parse_entry
+from sg_hybrid.settings import Settings
 from sg_hybrid.spool_scan import Lookup
 from sg_hybrid.sweeper import SweepStats
 
 EPOCH = datetime(2026, 2, 4, 12, 34, 56, 789000, tzinfo=UTC)
 """Where the wall clock of a test starts."""
+
+
+def an_ai_config(**changes: Any) -> AiConfig:
+    """Return what the AI client gets from settings that hold nothing but a key, but for `changes`."""
+    return replace(ai_config(Settings.from_env({"HOME": "/music", "ANTHROPIC_API_KEY": "test"})), **changes)
 
 
 _Judge = Callable[[datetime, datetime, float, float], policy.Age]

@@ -37,6 +37,7 @@ from sg_hybrid.models import AiReply, CoachRequest
 from sg_hybrid.simulator import Behaviour, Call, Fault, Outcome, Simulator, error, scripted, serve
 from sg_hybrid.simulator.wire import Answer, stream_of
 from tests.deep import is_deep
+from tests.fakes import an_ai_config
 
 KEY = "sk-test-very-secret"
 FACTS = {
@@ -68,7 +69,9 @@ class Provider:
 
     def config(self, simulator: Simulator, **changes: Any) -> AiConfig:
         cloud = {"provider": CLOUD} if self.name == CLOUD else {}
-        return AiConfig(**{"api_key": KEY, "base_url": simulator.base_url, "give_up_after_s": 5.0, **cloud, **changes})
+        return an_ai_config(
+            **{"api_key": KEY, "base_url": simulator.base_url, "give_up_after_s": 5.0, **cloud, **changes}
+        )
 
     def note(self, event: str, **fields: Any) -> None:
         self.log.append({"event": event, **fields})

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from sg_hybrid.ai_client import create_coach
-from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.breaker import BreakerLimits
 from sg_hybrid.models import CoachRequest
 from sg_hybrid.simulator import Fault, Outcome, serve
+from tests.fakes import an_ai_config
 
 REQUEST = CoachRequest("clip_1", "session", {"focus": "clave_grid", "clave_hit_pct": 61})
 
@@ -19,7 +19,7 @@ REQUEST = CoachRequest("clip_1", "session", {"focus": "clave_grid", "clave_hit_p
 async def test_times_and_tokens_of_a_stream_are_logged_and_the_prompt_is_read_from_the_cache() -> None:
     log = []
     async with serve([Outcome(0.05, first_token_s=0.02), Outcome()]) as simulator:
-        config = AiConfig(api_key="test", base_url=simulator.base_url)
+        config = an_ai_config(base_url=simulator.base_url)
         async with await create_coach(config, log=lambda event, **fields: log.append(fields)) as coach:
             await coach.ask(REQUEST)
             await coach.ask(REQUEST)
@@ -30,7 +30,7 @@ async def test_times_and_tokens_of_a_stream_are_logged_and_the_prompt_is_read_fr
 
 async def test_an_error_event_in_a_stream_is_worth_another_call() -> None:
     async with serve([Outcome(fault=Fault.ERROR_EVENT)]) as simulator:
-        config = AiConfig(api_key="test", base_url=simulator.base_url)
+        config = an_ai_config(base_url=simulator.base_url)
         async with await create_coach(config, log=print_nothing, limits=BreakerLimits(failures=1)) as coach:
             assert (await coach.ask(REQUEST)).says_something
     assert len(simulator.calls) == 2

@@ -36,6 +36,7 @@ from sg_hybrid.ports import AiCoach
 from sg_hybrid.simulator.outcomes import Call, Fault, Outcome
 from sg_hybrid.simulator.wire import Answer, error_body, stream_of
 from tests import httpcore2_mock  # noqa: F401 - registers the mocker
+from tests.fakes import an_ai_config
 
 KEY = "sk-test-very-secret"
 REQUEST = CoachRequest("clip_1", "session", {"focus": "clave_grid", "clave_hit_pct": 61})
@@ -128,7 +129,7 @@ class Log:
 
 
 def a_config(**changes: Any) -> AiConfig:
-    return AiConfig(**{"api_key": KEY, "base_url": "http://ai.test", **changes})
+    return an_ai_config(**{"api_key": KEY, "base_url": "http://ai.test", **changes})
 
 
 async def a_coach(

@@ -8,6 +8,7 @@ import pytest
 
 from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.errors import ConfigError
+from tests.fakes import an_ai_config
 
 KEY = "sk-test-very-secret"
 
@@ -15,7 +16,7 @@ KEY = "sk-test-very-secret"
 @pytest.mark.parametrize("key", ["", " ", f"{KEY}\n", f"{KEY}\r\nx: y", f" {KEY}", f"{KEY}\u00e9", f"{KEY}\x00"])
 def test_a_key_that_cannot_be_a_header_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ConfigError, match=r"^api_key: ") as caught:
-        AiConfig(api_key=key)
+        an_ai_config(api_key=key)
     assert KEY not in str(caught.value)
 
 
@@ -36,13 +37,18 @@ def test_a_key_that_cannot_be_a_header_is_refused_without_showing_it(key: str) -
 )
 def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=rf"^{name}: "):
-        AiConfig(**{"api_key": KEY, name: value})
+        an_ai_config(**{name: value})
 
 
 @pytest.mark.parametrize("url", ["https://api.anthropic.com", "http://127.0.0.1:8080", "http://[::1]:80/api/"])
 def test_an_address_that_can_work_is_kept(url: str) -> None:
-    assert AiConfig(api_key=KEY, base_url=url).base_url == url
+    assert an_ai_config(base_url=url).base_url == url
 
 
 def test_the_key_is_in_no_repr() -> None:
-    assert KEY not in repr(AiConfig(api_key=KEY))
+    assert KEY not in repr(an_ai_config(api_key=KEY))
+
+
+def test_what_a_user_can_set_has_its_default_in_the_settings_alone() -> None:
+    with pytest.raises(TypeError, match="'base_url', 'model', 'provider', 'give_up_after_s', and 'max_open_calls'"):
+        AiConfig(api_key=KEY)  # type: ignore[call-arg]
