@@ -12,27 +12,45 @@ from .words import Words, vocabulary
 
 _TEMPO: Final = r"(?:the |your |its |this )?(?:tempo|speed|pace|bpm|metronome|click)"
 _BY_BPM: Final = r"(?: by)? [\w.,-]+(?: \w+)? bpm"
+_IT: Final = r"(?:it|this|that|things|them)"
+_SOON: Final = (
+    r"(?: (?:is|are|was|were|be|been|being|has|will|gets|goes|comes|moves|steps|going|coming|moving|stepping|go|come"
+    r"|move|then|now|a|an|little|bit|touch|slightly))*"
+)
+"""What may stand between the tempo and where it goes."""
 _FASTER: Final = re.compile(
     r"\b(?:faster|quicker|accelerate\w*|speed(?:ing)?(?: \w+){0,2} up|pick(?:ing)?(?: \w+){0,2} up the (?:pace|speed)"
-    rf"|(?:rais|lift|increas|push|nudg|bump)(?:e|ing)? {_TEMPO}"
+    rf"|(?:rais|lift|increas|push|nudg|bump)(?:e|es|s|ing)? {_TEMPO}"
     rf"|(?:bring|take|move|turn|set|crank|nudge|put|pull|go) {_TEMPO}(?: \w+)? (?:up|higher)"
-    rf"|{_TEMPO}(?: \w+)? (?:up|higher|rises|increases|climbs)|(?:higher|more|extra) (?:tempo|speed)"
+    rf"|(?:bring|take|kick|step|ramp|bump|push|nudge|crank)(?:s|ing)? {_IT} up"
+    rf"|(?:bring|turn|kick|step|ramp|bump|push|nudg|crank)(?:e|es|s|ing)? up {_TEMPO}"
+    rf"|{_TEMPO}(?: \w+)? (?:up|higher)"
+    rf"|{_TEMPO}{_SOON} (?:up|higher|rises?|rising|increas(?:es?|ing)|climbs?|climbing|raised|increased|lifted|bumped)"
+    r"|(?:higher|more|extra|livelier|brisker|increased) (?:tempo|speed|pace|bpm)"
     r"|double[- ](?:time|tempo|speed)|up(?: a little)? in tempo"
-    rf"|(?:up|add|plus|gain){_BY_BPM}|bpm (?:more|up|higher))\b"
+    rf"|(?:up|adds?|adding|plus|gains?|gaining|extra){_BY_BPM}"
+    rf"|(?:rais|lift|increas|nudg|bump)(?:e|es|s|ing)? {_IT}{_BY_BPM}|bpm (?:more|up|higher))\b"
 )
 _SLOWER: Final = re.compile(
     r"\b(?:slower|decelerate\w*|ease off"
     r"|slow(?:ing)?(?: (?:it|this|that|things|them|the|your|a)(?: \w+)?)? down"
-    rf"|(?:lower|reduc|drop|decreas|cut|eas)(?:e|ing|ping|ting)? {_TEMPO}"
+    rf"|slow(?:s|ing)? (?:the|your|its|this) (?:tempo|speed|pace|metronome|click)|slow(?:s|ing)?(?: {_IT})?{_BY_BPM}"
+    rf"|(?:lower|reduc|drop|decreas|cut|eas)(?:e|es|s|ing|ping|ting)? {_TEMPO}"
     rf"|(?:bring|take|move|turn|set|put|pull|go|back|dial|knock) {_TEMPO}(?: \w+)? (?:down|lower|back|off)"
-    rf"|{_TEMPO}(?: \w+)? (?:down|lower|drops|falls|sinks)|(?:lower|less) (?:tempo|speed)"
+    rf"|(?:bring|take|dial|knock|scal)(?:e|es|s|ing)? {_IT} down|(?:dial|scal)(?:e|es|s|ing)? {_IT} back"
+    rf"|(?:bring|take|turn|back|dial|eas|scal)(?:e|es|s|ing)? (?:down|off|back)(?: on| of)? {_TEMPO}"
+    rf"|{_TEMPO}(?: \w+)? (?:down|lower)"
+    rf"|{_TEMPO}{_SOON} (?:down|lower|drops?|dropping|falls?|falling|sinks?|sinking|eas(?:es?|ing)|decreas(?:es?|ing)"
+    r"|lowered|reduced|decreased|eased)"
+    r"|(?:lower|less|gentler|calmer|easier|more relaxed|reduced) (?:tempo|speed|pace|bpm)"
     r"|half[- ](?:time|tempo|speed)|half (?:the|that|your) (?:tempo|speed)"
-    rf"|(?:down|minus|lose|drop){_BY_BPM}|bpm (?:less|down|lower))\b"
+    rf"|(?:down|minus|loses?|losing|drops?|dropping|falls){_BY_BPM}|bpm (?:less|down|lower|off))\b"
 )
 _SAME: Final = re.compile(
     rf"\b(?:same {_TEMPO}"
     rf"|(?:keep|hold|leave|maintain) {_TEMPO}(?! (?:steady|even|up|down|in|from|moving))"
     rf"|{_TEMPO} (?:is |stays |remains |stay |remain )?(?:unchanged|the same|as it is|where it is|constant)"
+    rf"|{_TEMPO} (?:will )?(?:stays?|remains?) (?:at|here|put)|(?:stay|remain)(?:ing)? at [\w.,-]+ bpm"
     r"|stay (?:at|with) (?:this|the|that) (?:tempo|speed)|keep (?:this|that) tempo|no change (?:in|of) tempo)\b"
 )
 _DRIFT: Final = re.compile(
@@ -40,6 +58,8 @@ _DRIFT: Final = re.compile(
     r"(?! (?:can|may|should|will|could|might|want|need|get)\b)(?: \w+){0,2}"
     r" (?:speeds?|sped|speeding|slows?|slowed|slowing|accelerat\w+|wander\w*"
     r"|drift(?:s|ed|ing)?(?! late| early| behind| ahead))"
+    r"|you(?: \w+)? (?:pushed|dragged|rushed) (?:the|your) (?:tempo|pace|speed|click)"
+    r"|bpm (?:too (?:fast|slow|high|low)|over|under|above|below)"
     r"|(?:the|your) (?:tempo|pace|speed|time|pulse)(?: \w+)?"
     r" (?:sags?|sagged|rose|crept|creeps|drift\w*|dropped|fell|slow(?:s|ed)|sped|waver\w*|wander\w*))\b"
 )
@@ -50,7 +70,7 @@ _TEMPO_WORDS: Final = vocabulary(
     """
     tempo speed speeds sped speeding pace bpm metronome click faster quicker slower slow slows slowed slowing down
     accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers wavered
-    sags sagged rose crept creeps dropped fell double half ease
+    sags sagged rose crept creeps dropped fell double half ease up back pushed dragged rushed
     """
 )
 
