@@ -12,10 +12,19 @@ from sg_hybrid.errors import AiRejected
 
 from .directions import BEING, Direction
 from .known import Known, rounds_to
-from .numbers import Mention, Unit
+from .numbers import BARS, Mention, Unit
 from .words import Words, vocabulary
 
-_JUDGING: Final = vocabulary("weakest strongest weak steadiest tightest loosest worst best cleanest wide widest")
+_WORST: Final = vocabulary("weakest loosest worst widest largest biggest")
+_BEST: Final = vocabulary("strongest steadiest tightest best cleanest smallest")
+_JUDGING: Final = _WORST | _BEST | vocabulary("weak wide")
+_TELLING: Final = _JUDGING | vocabulary(
+    """
+    was were lost missed slip slips slipped wobble wobbles struggle struggles struggled trouble error errors needs
+    stands rarely tend
+    """
+)
+"""Words that make a claim of a clause, wherever they stand in it."""
 _WISHING: Final = vocabulary("until let make so that when where if keep have whether")
 _BETWEEN: Final = vocabulary("offbeat offbeats upbeat upbeats ands")
 _NAMED: Final = {"downbeat": (1,), "downbeats": (1,), "backbeat": (2, 4), "backbeats": (2, 4)}
@@ -23,6 +32,7 @@ BEATS: Final = _BETWEEN | frozenset(_NAMED) | {"beat", "beats"}
 """Words for beats."""
 _NAMING: Final = _BETWEEN | frozenset(_NAMED) | {"off", "and", "last"}
 _POINTING_BACK: Final = frozenset({"it", "that", "there", "which"})
+_AT_AN_END: Final = vocabulary("first last final opening closing")
 _AFTER_A_PLACE: Final = frozenset({"and", "in", "again", "every"})
 _BETWEEN_BEATS: Final = 0
 _LAST_BEAT: Final = -1
@@ -141,11 +151,28 @@ def _check_figures(words: Words, clause: range, beats: Sequence[int], numbers: S
         raise AiRejected("a claim about a beat that was not measured")
     if sizes and not any(rounds_to(one.value, one.decimals, errors, hedged=one.hedged) for one in sizes):
         raise AiRejected("not the error of this beat")
+    if len(errors) == 1:
+        _check_extreme(_told(words, clause), abs(errors[0]), known)
+
+
+def _check_extreme(told: frozenset[str], size: float, known: Known) -> None:
+    """The worst of the beats, and the best, are facts too."""
+    sizes = [abs(error) for error in known.beat_errors]
+    if (size < max(sizes) and not _WORST.isdisjoint(told)) or (size > min(sizes) and not _BEST.isdisjoint(told)):
+        raise AiRejected("another beat is the best or the worst one")
 
 
 def _is_judged(words: Words, clause: range) -> bool:
-    """`beat two is loose`, but not `until beat two is settled`."""
+    """`beat two is loose`, `you missed beat two`, but not `until beat two is settled`."""
+    if _told(words, clause):
+        return True
     return any(words.words[index] in BEATS and _is_claimed(words, index, words.after(index, 4)) for index in clause)
+
+
+def _told(words: Words, clause: range) -> frozenset[str]:
+    """Return the words that make a claim of a clause; none if it only wishes."""
+    told = (index for index in clause if words.words[index] in _TELLING)
+    return frozenset(words.words[index] for index in told if _WISHING.isdisjoint(words.before(index, 6)))
 
 
 def _is_claimed(words: Words, index: int, after: Sequence[str]) -> bool:
@@ -154,7 +181,14 @@ def _is_claimed(words: Words, index: int, after: Sequence[str]) -> bool:
 
 def _check_bars(words: Words, sentence: range, numbers: Sequence[Mention], directions: Sequence[Direction]) -> None:
     for one in numbers:
-        if one.unit is not Unit.BAR_LABEL or one.start not in sentence:
-            continue
-        if directions or _is_claimed(words, one.start, words.after(one.end - 1, 4)):
-            raise AiRejected("a claim about a bar: nothing was measured for a single bar")
+        if one.unit is Unit.BAR_LABEL and one.start in sentence:
+            _refuse_claim(words, one.start, one.end - 1, directions)
+    for index in sentence:
+        if words.words[index] in BARS and not _AT_AN_END.isdisjoint(words.before(index, 2)):  # `the first two bars`
+            clause = words.clause_of(index)
+            _refuse_claim(words, index, index, [one for one in directions if one.index in clause])
+
+
+def _refuse_claim(words: Words, start: int, end: int, directions: Sequence[Direction]) -> None:
+    if directions or _told(words, words.clause_of(start)) or _is_claimed(words, start, words.after(end, 4)):
+        raise AiRejected("a claim about a bar: nothing was measured for a single bar")

@@ -61,7 +61,8 @@ class Mention:
         return self.decimals <= 0 and self.value % 1 == 0
 
 
-_BARS: Final = vocabulary("bar bars measure measures")
+BARS: Final = vocabulary("bar bars measure measures")
+"""Words for bars."""
 NOTES: Final = vocabulary(
     "note notes event events stroke strokes hit hits onset onsets attack attacks chord chords pluck plucks strum strums"
 )
@@ -69,7 +70,7 @@ _UNITS: Final = {
     **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds", "millis"), Unit.MS),
     **dict.fromkeys(("%", "percent", "pct", "percentage"), Unit.PERCENT),
     **dict.fromkeys(("point", "points"), Unit.POINTS),
-    **dict.fromkeys(_BARS, Unit.BARS),
+    **dict.fromkeys(BARS, Unit.BARS),
     **dict.fromkeys(("beat", "beats"), Unit.BEATS),
     **dict.fromkeys(("st", "nd", "rd", "th", "ths"), Unit.ORDINAL),
     **dict.fromkeys(("third", "thirds", "quarter", "quarters", "fifth", "fifths", "tenth", "tenths"), Unit.FRACTION),
@@ -90,7 +91,7 @@ _UNITS: Final = {
 _CAME: Final = vocabulary("came come were are late early")
 """After a bare number: notes are counted (`37 came late`)."""
 _SECONDS: Final = frozenset({"s", "sec", "secs", "second", "seconds"})
-_LABELS: Final = {"beat": Unit.BEAT_LABEL, "beats": Unit.BEAT_LABEL, "bar": Unit.BAR_LABEL, "measure": Unit.BAR_LABEL}
+_LABELS: Final = dict.fromkeys(("beat", "beats"), Unit.BEAT_LABEL) | dict.fromkeys(BARS, Unit.BAR_LABEL)
 _KEYWORDS: Final = {
     **dict.fromkeys(("tempo", "metronome", "click", "bpm", "speed", "pace"), Unit.BPM),
     **dict.fromkeys(("score", "scored", "scores"), Unit.POINTS),
@@ -133,7 +134,7 @@ def _ordinal(words: Sequence[str], number: Mention) -> Mention:
     after = _at(words, number.end)
     if after in ("beat", "beats"):
         return replace(number, unit=Unit.BEAT_LABEL, end=number.end + 1)
-    if after in _BARS:
+    if after in BARS:
         return replace(number, unit=Unit.BAR_LABEL, end=number.end + 1)
     return replace(number, unit=Unit.NOTE_VALUE) if number.value in (8, 16) else number
 
@@ -170,7 +171,7 @@ def _noun_after(after: Sequence[str]) -> Unit:
     for word in after:
         if word in NOTES:
             return Unit.EVENTS
-        if word in _BARS:
+        if word in BARS:
             return Unit.BARS
         if word in _BREAKS or not word.isalpha():
             break

@@ -15,7 +15,7 @@ from sg_hybrid.errors import AiRejected
 from .beats import BEATS, check_beats
 from .directions import POINTERS, Direction, directions
 from .known import Known, rounds_to
-from .numbers import Mention, Unit
+from .numbers import BARS, Mention, Unit
 from .words import Words, vocabulary
 
 _SOME: Final = vocabulary("some few sometimes occasional occasionally several often couple")
@@ -32,7 +32,7 @@ _WISHED: Final = re.compile(r"\b(?:until|so that|let|make|when|if)\b")
 _NEARLY_ALL: Final = 99.5
 """Percent that a player calls all."""
 _RIGHT_PLACES: Final = vocabulary("time place beat click grid")
-_TRIGGERS: Final = POINTERS | BEATS
+_TRIGGERS: Final = POINTERS | BEATS | BARS
 _OF_A_PLACE: Final = frozenset({Unit.MS, Unit.BAR_LABEL})
 
 
