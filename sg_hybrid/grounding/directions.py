@@ -1,7 +1,8 @@
 """Words that claim late or early. Pure.
 
-`Play a little earlier` claims late too: that is why one should. What is warned of (`do not rush`), what is asked
-(`early or late?`) and what means another time (`late in the take`, `early on`, `look ahead`) claims nothing.
+`Play a little earlier` and `lean forward` claim late too: that is why one should. What is warned of (`do not rush`),
+what is asked (`early or late?`) and what means another time (`late in the take`, `early on`, `look ahead`) claims
+nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ BEING: Final = vocabulary(
 )
 """Verbs that say how something is."""
 _BEING_SHORT: Final = vocabulary("you're they're it's that's we're come play")
-_OTHERS: Final = vocabulary("soon before after front")
+_LEANING: Final = vocabulary("lay laid laying lie lean leaning sit sitting push pushing")
+_LEANS: Final = {"back": -1, "forward": 1}
+_OTHERS: Final = vocabulary("soon before after front") | _LEANS.keys()
 
 POINTERS: Final = _LATE | _EARLY | _PUSHES | _SHIFTS | _OTHERS
 """Words that may claim a direction."""
@@ -89,6 +92,8 @@ def _sign_of(words: Words, index: int) -> int:
 
 def _phrase(words: Words, index: int, word: str) -> int:
     after = words.after(index, 3)
+    if word in _LEANS:
+        return 0 if _LEANING.isdisjoint(words.before(index, 2)) else _LEANS[word]
     if word == "soon":
         return -1 if words.before(index, 1) == ["too"] else 0
     if word == "front":
