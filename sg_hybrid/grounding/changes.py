@@ -1,4 +1,4 @@
-"""Whether what a text says about the next round and about earlier takes agrees with what was decided. Pure."""
+"""Whether what a text says about the verdict, the next round and earlier takes agrees with what was decided. Pure."""
 
 from __future__ import annotations
 
@@ -115,6 +115,16 @@ _TREND_WORDS: Final = vocabulary(
     """
 )
 
+_PASSED: Final = re.compile(
+    r"\b(?:(?:you|you've|you have)(?: just)? passed|passed (?:this|the|that) take|take (?:passed|(?:is|was) a pass)"
+    r"|passing (?:score|take)|(?:clear|solid|strong|clean|comfortable) pass)\b"
+)
+_FAILED: Final = re.compile(
+    r"\b(?:(?:you|you've|you have)(?: just)? failed(?! to)|failed (?:this|the|that) take|a failed take"
+    r"|take (?:failed|(?:is|was) a fail(?:ure)?)|failing (?:score|take))\b"
+)
+_VERDICT_WORDS: Final = vocabulary("pass passed passing fail failed failing failure")
+
 
 def check_changes(words: Words, known: Known) -> None:
     """Raise AiRejected if a text contradicts what was decided, or the trend."""
@@ -123,6 +133,8 @@ def check_changes(words: Words, known: Known) -> None:
     if not _CHANGE_WORDS.isdisjoint(words.vocabulary):
         _check_density(words.text, known)
         _check_difficulty(words.text, known.difficulty_delta or 0.0)
+    if not _VERDICT_WORDS.isdisjoint(words.vocabulary):
+        _check_verdict(words.text, known.verdict)
     if not _TREND_WORDS.isdisjoint(words.vocabulary):
         _check_trend(words.text, known.number("score_trend") or 0.0)
 
@@ -153,6 +165,11 @@ def _check_density(text: str, known: Known) -> None:
 def _check_difficulty(text: str, delta: float) -> None:
     if (_HARDER.search(text) and delta <= 0) or (_EASIER.search(text) and delta >= 0):
         raise AiRejected("another difficulty than was decided")
+
+
+def _check_verdict(text: str, verdict: str) -> None:
+    if (_PASSED.search(text) and verdict != "pass") or (_FAILED.search(text) and verdict != "fail"):
+        raise AiRejected("another verdict than was decided")
 
 
 def _check_trend(text: str, trend: float) -> None:

@@ -27,6 +27,8 @@ class Known:
         """The errors of those beats that were measured, in ms."""
         self.meter = str(facts.get("meter", ""))
         """As `4/4`; empty if not known."""
+        self.verdict = str(facts.get("take_result", ""))
+        """`pass`, `struggle` or `fail`; empty if not known."""
         self.label = str(program.get("name", "")).lower() if isinstance(program, Mapping) else ""
         """The program's name in lower case."""
 
