@@ -19,7 +19,7 @@ from typing import Any
 from sg_hybrid.errors import AiRejected
 from sg_hybrid.models import AiReply
 
-from .amounts import check_amounts
+from .amounts import check_amounts, with_readable_numbers
 from .changes import check_changes
 from .clean import clean_reply, clean_text
 from .known import Known
@@ -54,6 +54,7 @@ def check_grounded(text: str, facts: Mapping[str, Any]) -> None:
 def _check(text: str, known: Known) -> None:
     words = Words(text)
     check_language(words, known)
+    words = with_readable_numbers(words, known)
     numbers = check_amounts(words, known)
     check_timing(words, numbers, known)
     check_changes(words, known)

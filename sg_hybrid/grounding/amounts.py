@@ -8,15 +8,29 @@ from typing import Final
 
 from sg_hybrid.errors import AiRejected
 
+from .beats import BEATS
 from .known import Known, rounds_to
 from .numbers import Mention, Unit, mentions
 from .numerals import has_number, readable
 from .shares import check_fractions, check_percent, pair_fits
-from .words import Words
+from .words import Words, vocabulary
 
 MAX_COUNT: Final = 8
 """Largest count that needs no fact: bars to loop, times to repeat, notes to play."""
 _SHORTEST_LABEL: Final = 4
+_CALLED: Final = {
+    "timing_mean_ms": vocabulary("average averaged averages averaging mean typical typically"),
+    "timing_p95_ms": vocabulary("widest worst loosest farthest furthest largest biggest outliers p95"),
+}
+_NAMING_A_BEAT: Final = frozenset({Unit.BEAT_LABEL, Unit.ORDINAL, Unit.NONE})
+
+
+def with_readable_numbers(words: Words, known: Known) -> Words:
+    """Return a text as `check_amounts` reads it. Raises AiRejected for a number that has no readable form."""
+    if not has_number(words):
+        return words
+    text = readable(_without_label(words.text, known))
+    return words if text is words.text else Words(text)
 
 
 def check_amounts(words: Words, known: Known) -> list[Mention]:
@@ -24,9 +38,7 @@ def check_amounts(words: Words, known: Known) -> list[Mention]:
     check_fractions(words, known)
     if not has_number(words):
         return []
-    text = readable(_without_label(words.text, known))
-    found = mentions(words if text is words.text else Words(text))
-    place = 0
+    found, place = mentions(words), 0
     while place < len(found):
         place += _check_at(words, found, place, known)
     return found
@@ -46,15 +58,30 @@ def _check_at(words: Words, found: Sequence[Mention], place: int, known: Known) 
         return 2
     if one.unit is Unit.PERCENT:
         check_percent(words, one, known)
+    elif one.unit is Unit.MS:
+        _check_ms(words, one, _beat_errors(words, found, known), known)
     elif not _FITS[one.unit](one, known):
         raise AiRejected(f"a number that stands in no fact ({one.value:g} {one.unit})".replace(" )", ")"))
     return 1
 
 
-def _fits_ms(one: Mention, known: Known) -> bool:
+def _beat_errors(words: Words, found: Sequence[Mention], known: Known) -> list[float]:
+    """Return the errors of the beats (ms); none for a text that names no beat (`beat 3`, `the third`, `on two`)."""
+    named = not BEATS.isdisjoint(words.vocabulary) or any(one.unit in _NAMING_A_BEAT for one in found)
+    return known.beat_errors if named else []
+
+
+def _check_ms(words: Words, one: Mention, beats: Sequence[float], known: Known) -> None:
+    """What is called an average is the mean, what is called wide is the p95; what has a sign is a beat's."""
     if one.sign:
-        return rounds_to(one.value, one.decimals, [ms for ms in known.beat_errors if ms * one.sign > 0])
-    return rounds_to(one.value, one.decimals, known.milliseconds, hedged=one.hedged)
+        facts = [ms for ms in beats if ms * one.sign > 0]
+    else:
+        clause = words.clause_of(one.start)
+        said = words.words[clause.start : clause.stop]
+        names = [name for name, called in _CALLED.items() if not called.isdisjoint(said)]
+        facts = [*known.numbers(*(names or _CALLED)), *beats]
+    if not rounds_to(one.value, one.decimals, facts, hedged=one.hedged):
+        raise AiRejected(f"a time that stands in no fact ({one.value:g} ms)")
 
 
 def _fits_bpm(one: Mention, known: Known) -> bool:
@@ -106,7 +133,6 @@ def _fits_ratio(one: Mention, known: Known) -> bool:
 _FITS: Final[Mapping[Unit, Callable[[Mention, Known], bool]]] = MappingProxyType(
     {
         Unit.NONE: _fits_bare,
-        Unit.MS: _fits_ms,
         Unit.BPM: _fits_bpm,
         Unit.POINTS: _fits_points,
         Unit.EVENTS: _fits_count("late_events", "total_events"),

@@ -40,11 +40,6 @@ class Known:
         """Return those of the named facts that are known."""
         return [value for name in names if (value := self.number(name)) is not None]
 
-    @property
-    def milliseconds(self) -> list[float]:
-        """Everything that was measured in ms."""
-        return [*self.numbers("timing_mean_ms", "timing_p95_ms"), *self.beat_errors]
-
     def next_round(self, name: str) -> str | None:
         """Return what was decided about the next round in a word."""
         value = self._next.get(name)
