@@ -106,7 +106,7 @@ class TipBank:
                     del self._tips[key]
 
     def _is_young(self, tip: PreparedTip) -> bool:
-        return self._clock.now() - _moment(tip) <= self._keep
+        return abs(self._clock.now() - _moment(tip)) <= self._keep  # a clock that was ahead makes no tip immortal
 
     # In threads
 

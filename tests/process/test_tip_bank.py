@@ -173,6 +173,17 @@ async def test_a_folder_among_the_tips_stays_and_keeps_no_other_from_being_read(
     assert logs[1]["path"] == str(strange)
 
 
+async def test_a_tip_of_a_clock_that_was_ahead_is_not_kept_for_years(root: Path, clock: WallClock) -> None:
+    bank = await TipBank.open(root, clock, keep_s=3600.0)
+    await bank.put(TIP)
+    clock.wall = NOW - timedelta(minutes=59)
+    assert bank.peek(KEY) == TIP
+    clock.wall = NOW - timedelta(minutes=61)
+    assert bank.peek(KEY) is None
+    assert len(await TipBank.open(root, clock, keep_s=3600.0)) == 0
+    assert list((root / "prepared").glob("*.json")) == []
+
+
 async def test_figures_that_did_not_change_are_not_written(root: Path, clock: WallClock) -> None:
     ledger = Ledger(root, clock, DailyLimits())
     ledger.change(lambda day: day.with_calls("prepare", 1))
