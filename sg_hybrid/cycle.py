@@ -251,8 +251,8 @@ class CycleRunner:
             await race.decided.wait()
 
     def _settle_for_prepared(self, coached: Coached, race: Race) -> None:
-        latency_ms = _ms(self.clock.monotonic() - coached.t0)
-        if latency_ms >= self.limits.reply_deadline_s * 1000 or not self.gate.state().key_present:
+        latency_ms, state = _ms(self.clock.monotonic() - coached.t0), self.gate.state()
+        if latency_ms >= self.limits.reply_deadline_s * 1000 or not (state.enabled and state.key_present):
             return
         prepared = self.tips.take(coached, latency_ms)
         if prepared is not None:

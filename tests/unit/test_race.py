@@ -490,6 +490,17 @@ async def test_a_reply_that_comes_while_switched_off_is_not_shown_early_when_swi
     assert table.pending() == ["clip_a"]
 
 
+async def test_a_prepared_tip_is_not_used_up_once_the_ai_is_switched_off() -> None:
+    table = Table(coach=ScriptedCoach(default=(1.2, reply())), tips=FakeTips(left=1))
+    clip = table.bundles.add("clip_a")
+    async with table.runner() as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.run, clip)
+        await anyio.sleep(0.2)
+        table.gate.enabled = False
+    assert table.bundles.bundles[clip].ai is None
+    assert table.tips.left == 1
+
+
 async def test_a_whole_reply_in_time_is_better_than_its_early_tip() -> None:
     table = Table(coach=ScriptedCoach(default=(0.48, reply()), tip_after={"clip_a": 0.3}))
     clip = table.bundles.add("clip_a")
