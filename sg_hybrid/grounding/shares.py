@@ -67,7 +67,7 @@ def pair_fits(words: Words, one: Mention, whole: Mention, known: Known) -> bool:
     Raises AiRejected for a share that is none.
     """
     between = tuple(dropwhile(_COUNTED_WORDS.__contains__, words.words[one.end : whole.start]))
-    if between not in _PAIRED:
+    if between not in _PAIRED or one.unit is Unit.PERCENT:  # `61 % of 412 notes`: two facts, not a share of them
         return False
     if between == ("/",) and _is_meter(one, whole, known):
         return True

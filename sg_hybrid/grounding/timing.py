@@ -20,7 +20,7 @@ from .words import Words, vocabulary
 
 _SOME: Final = vocabulary("some few sometimes occasional occasionally several often couple")
 _ALL: Final = vocabulary("all every each always most mostly consistently constantly everything")
-_COUNT_LINKS: Final = vocabulary("of /")
+_COUNT_LINKS: Final = vocabulary("of out /")
 _NO_AMOUNT: Final = frozenset({Unit.EVENTS, Unit.NONE, Unit.BEAT_LABEL, Unit.BAR_LABEL, Unit.ORDINAL})
 _QUANTIFIER: Final = r"\b(?:all|every|everything|each|always|perfectly|both)\b"
 _VERB: Final = r"\b(?:was|were|is|are|came|landed|sat)\b"
