@@ -14,7 +14,7 @@ _TURNS: Final = _ENDS | frozenset({",", "(", ")", "but", "while", "whereas", "th
 _WARNINGS: Final = frozenset(
     {"don't", "dont", "avoid", "without", "instead", "neither", "nor", "resist", "whether", "if"}
 )
-_WARNING_PAIRS: Final = frozenset({("do", "not"), ("to", "not"), ("not", "to"), ("rather", "than")})
+_WARNING_PAIRS: Final = frozenset({("do", "not"), ("to", "not"), ("on", "not"), ("not", "to"), ("rather", "than")})
 _DENIALS: Final = frozenset(
     {"no", "none", "nothing", "not", "never", "nobody", "zero", "isn't", "aren't", "wasn't", "weren't", "hardly"}
 )
