@@ -12,7 +12,7 @@ from .beats import BEATS
 from .known import Known, rounds_to
 from .numbers import Mention, Unit, mentions
 from .numerals import has_number, readable
-from .shares import check_fractions, check_percent, pair_fits
+from .shares import check_fractions, check_late_count, check_percent, pair_fits
 from .words import Words, vocabulary
 
 MAX_COUNT: Final = 8
@@ -56,6 +56,8 @@ def _check_at(words: Words, found: Sequence[Mention], place: int, known: Known) 
     one = found[place]
     if place + 1 < len(found) and pair_fits(words, one, found[place + 1], known):
         return 2
+    if one.unit is Unit.EVENTS:
+        check_late_count(words, one, known)
     if one.unit is Unit.PERCENT:
         check_percent(words, one, known)
     elif one.unit is Unit.MS:

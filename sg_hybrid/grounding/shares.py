@@ -50,6 +50,14 @@ def check_percent(words: Words, one: Mention, known: Known) -> None:
         raise AiRejected(f"a percentage that stands in no fact ({one.value:g} %)")
 
 
+def check_late_count(words: Words, one: Mention, known: Known) -> None:
+    """Raise AiRejected if the number of late notes is given for what was missed (`you missed 37 notes`)."""
+    clause = words.clause_of(one.start)
+    said = words.words[clause.start : clause.stop]
+    if one.value > _LARGE and one.value in known.numbers("late_events") and not _WRONG.isdisjoint(said):
+        raise AiRejected(f"a count of missed notes, which is not measured ({one.value:g})")
+
+
 def check_fractions(words: Words, known: Known) -> None:
     """Raise AiRejected for `half of your notes` if no fact is near; `half of the notes` claims nothing."""
     if _PART_WORDS.isdisjoint(words.vocabulary):
