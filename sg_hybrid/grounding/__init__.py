@@ -4,7 +4,8 @@
     language   English prose, not the prompt and not a program
     amounts    every number rounds to a fact of the same unit, or is a small count of bars, beats, notes or times
     timing     late and early agree with the facts, for the take and for each beat; no bar was measured by itself
-    changes    faster, slower, denser, better, passed agree with what was decided and with the trend
+    changes    faster, slower, denser, better, passed agree with what was decided and with the trend; the set-up
+               did what is said of it
 
 Two kinds of sentence hold the same words: `Play only the first beat until it feels settled` asks for something, `The
 first beat is late` claims something. Only claims are checked against facts; where a sentence could be either, it

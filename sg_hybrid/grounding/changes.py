@@ -1,4 +1,4 @@
-"""Whether what a text says about the verdict, the next round and earlier takes agrees with what was decided. Pure."""
+"""Whether what a text says about verdict, set-up, next round and earlier takes agrees with what is known. Pure."""
 
 from __future__ import annotations
 
@@ -125,6 +125,14 @@ _FAILED: Final = re.compile(
 )
 _VERDICT_WORDS: Final = vocabulary("pass passed passing fail failed failing failure")
 
+_SET_UP: Final = {
+    "panic_used": re.compile(r"\bpanic button\b"),
+    "underrun_detected": re.compile(
+        r"\b(?:underruns?|dropouts?|(?:audio|sound|engine)(?: engine)? (?:dropped|stumbled|stuttered|glitched|cut))\b"
+    ),
+}
+_SET_UP_WORDS: Final = vocabulary("panic underrun underruns dropout dropouts audio sound engine")
+
 
 def check_changes(words: Words, known: Known) -> None:
     """Raise AiRejected if a text contradicts what was decided, or the trend."""
@@ -135,6 +143,8 @@ def check_changes(words: Words, known: Known) -> None:
         _check_difficulty(words.text, known.difficulty_delta or 0.0)
     if not _VERDICT_WORDS.isdisjoint(words.vocabulary):
         _check_verdict(words.text, known.verdict)
+    if not _SET_UP_WORDS.isdisjoint(words.vocabulary):
+        _check_set_up(words.text, known)
     if not _TREND_WORDS.isdisjoint(words.vocabulary):
         _check_trend(words.text, known.number("score_trend") or 0.0)
 
@@ -170,6 +180,11 @@ def _check_difficulty(text: str, delta: float) -> None:
 def _check_verdict(text: str, verdict: str) -> None:
     if (_PASSED.search(text) and verdict != "pass") or (_FAILED.search(text) and verdict != "fail"):
         raise AiRejected("another verdict than was decided")
+
+
+def _check_set_up(text: str, known: Known) -> None:
+    if any(known.is_false(name) and happened.search(text) for name, happened in _SET_UP.items()):
+        raise AiRejected("something about the set-up that did not happen")
 
 
 def _check_trend(text: str, trend: float) -> None:

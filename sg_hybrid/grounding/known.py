@@ -36,6 +36,10 @@ class Known:
         """Return a fact, None if it is not known."""
         return _number(self._facts.get(name))
 
+    def is_false(self, name: str) -> bool:
+        """Return whether a fact is known to be false."""
+        return self._facts.get(name) is False
+
     def numbers(self, *names: str) -> list[float]:
         """Return those of the named facts that are known."""
         return [value for name in names if (value := self.number(name)) is not None]

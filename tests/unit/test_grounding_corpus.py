@@ -64,7 +64,7 @@ def test_the_corpus_is_large_and_of_every_kind() -> None:
     assert kinds.total() >= 500
     assert kinds.keys() >= {
         *("number", "word_number", "range", "share", "decimal_comma", "unit", "direction", "beat", "bar", "tempo"),
-        *("density", "trend", "drift", "echo", "language", "hidden", "link", "markup", "length"),
+        *("density", "trend", "drift", "verdict", "set_up", "echo", "language", "hidden", "link", "markup", "length"),
     }
 
 
@@ -100,10 +100,12 @@ def test_every_hint_of_the_rules_passes(band: Any, cell: Any, facts: str) -> Non
 @pytest.mark.parametrize("focus", [*map(str, Focus), "unknown"])
 @pytest.mark.parametrize("facts", FACTS)
 def test_everything_that_the_simulator_says_passes(focus: str, facts: str) -> None:
+    set_up = {"panic_used": focus == Focus.REALTIME_SAFETY, "underrun_detected": focus == Focus.REALTIME_TUNING}
+    take = {**FACTS[facts], "focus": focus, **set_up}
     for number in range(12):
-        reply = reply_for({**FACTS[facts], "focus": focus}, number)
+        reply = reply_for(take, number)
         for text in (reply["coaching_tip"], reply["timing_insight"], reply["exercise_hint"]):
-            assert text is None or may_be_shown(text, FACTS[facts]), text
+            assert text is None or may_be_shown(text, take), text
 
 
 # Numbers
