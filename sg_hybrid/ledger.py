@@ -42,8 +42,8 @@ _log = structlog.get_logger(__name__)
 class DailyLimits:
     """How many calls may be made, and how many tokens spent (all kinds), a day (UTC)."""
 
-    calls: int = 60
-    tokens: int = 90_000
+    calls: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

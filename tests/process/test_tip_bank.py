@@ -35,6 +35,7 @@ from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
 from sg_hybrid.tip_bank import TipBank, file_name
 
 NOW = datetime(2026, 2, 4, 12, tzinfo=UTC)
+LIMITS = DailyLimits(calls=60, tokens=90_000)
 
 
 class WallClock:
@@ -185,7 +186,7 @@ async def test_a_tip_of_a_clock_that_was_ahead_is_not_kept_for_years(root: Path,
 
 
 async def test_figures_that_did_not_change_are_not_written(root: Path, clock: WallClock) -> None:
-    ledger = Ledger(root, clock, DailyLimits())
+    ledger = Ledger(root, clock, LIMITS)
     ledger.change(lambda day: day.with_calls("prepare", 1))
     ledger.change(lambda day: day.with_calls("prepare", -1))
     await ledger.save()
@@ -194,7 +195,7 @@ async def test_figures_that_did_not_change_are_not_written(root: Path, clock: Wa
     await ledger.save()
     before = (root / "usage.json").stat()
     await ledger.save()
-    again = Ledger(root, clock, DailyLimits())
+    again = Ledger(root, clock, LIMITS)
     await again.load()
     await again.save()
     assert (root / "usage.json").stat().st_ino == before.st_ino
@@ -232,7 +233,7 @@ class Says:
 async def test_only_calls_that_went_out_count(
     root: Path, clock: WallClock, error: AiError | None, counted: int
 ) -> None:
-    ledger = Ledger(root, clock, DailyLimits())
+    ledger = Ledger(root, clock, LIMITS)
     coach = MeteredCoach(Says(error), ledger)
     for purpose in ("live", "prepare"):
         with suppress(AiError):
@@ -241,13 +242,13 @@ async def test_only_calls_that_went_out_count(
 
 
 async def test_the_day_is_counted_and_survives_a_restart(root: Path, clock: WallClock) -> None:
-    ledger = Ledger(root, clock, DailyLimits())
+    ledger = Ledger(root, clock, LIMITS)
     ledger.change(lambda day: day.with_calls("live", 1))
     ledger.change(lambda day: day.with_reply("anthropic:claude-haiku-5-5@latest", Usage(1000, 100, 0, 0)))
     ledger.change(lambda day: day.with_reply("simulator:x@latest", Usage(10, 10)))
     ledger.count("prepared")
     await ledger.save()
-    again = Ledger(root, clock, DailyLimits())
+    again = Ledger(root, clock, LIMITS)
     await again.load()
     assert again.today == Day(live_calls=1, tokens=1120, cost_usd=0.0015, unpriced_calls=1, prepared=1)
     clock.wall += timedelta(days=1)
@@ -279,7 +280,7 @@ async def test_a_broken_usage_file_is_an_empty_one(root: Path, clock: WallClock,
         (root / "usage.json").mkdir()
     else:
         (root / "usage.json").write_bytes(content)
-    ledger = Ledger(root, clock, DailyLimits())
+    ledger = Ledger(root, clock, LIMITS)
     with capture_logs() as logs:
         await ledger.load()
         assert read_usage(root) == {}
@@ -289,7 +290,7 @@ async def test_a_broken_usage_file_is_an_empty_one(root: Path, clock: WallClock,
 
 
 async def test_without_a_usage_file_nothing_was_used(root: Path, clock: WallClock) -> None:
-    ledger = Ledger(root, clock, DailyLimits())
+    ledger = Ledger(root, clock, LIMITS)
     with capture_logs() as logs:
         await ledger.load()
     assert (ledger.today, read_usage(root), logs) == (Day(), {}, [])
@@ -302,11 +303,11 @@ def test_live_calls_leave_half_of_the_day_to_preparing() -> None:
     assert may_call(Day(live_calls=5), limits, "prepare")
     assert not may_call(Day(live_calls=5, prepare_calls=5), limits, "prepare")
     assert not may_call(Day(tokens=1000), limits, "prepare")
-    assert not may_call(Day(), DailyLimits(calls=0), "live")
+    assert not may_call(Day(), DailyLimits(calls=0, tokens=1000), "live")
 
 
 async def test_the_limit_is_said_once_a_day_for_each_purpose(root: Path, clock: WallClock) -> None:
-    ledger = Ledger(root, clock, DailyLimits(calls=0))
+    ledger = Ledger(root, clock, DailyLimits(calls=0, tokens=1000))
     with capture_logs() as logs:
         for _ in range(3):
             assert not ledger.may_ask("live")
