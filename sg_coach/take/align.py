@@ -12,9 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from .latency import MOST_MS, held, iterated_median
+from .latency import MOST_MS, SEARCHED, held, iterated_median
 from .notes import Note
 from .statistics import median
 
@@ -35,6 +35,10 @@ MAD_TO_SPREAD: Final = 1.4826
 
 _PRIOR: Final = 0.002
 """Of two equally likely latencies the smaller one is taken: a ms costs this share of the votes."""
+
+
+_Places: TypeAlias = tuple[Sequence[int], Sequence[int]]
+"""The numbers of one pitch's notes: the expected ones, the played ones."""
 
 
 class Match(NamedTuple):
@@ -69,26 +73,31 @@ def window_for(beat_ms: float) -> float:
 def align(
     expected: Sequence[Note], played: Sequence[Note], window_ms: float, latency_ms: float | None = None
 ) -> Alignment:
-    """Align two note lists in order of onset, and find the one latency between them (unless it is known)."""
+    """Align two note lists in order of onset, and find the one latency between them (unless it is known).
+
+    It is looked for at the first SEARCHED expected notes.
+    """
     there = _by_pitch(played)
     by_pitch = [(ours, there[pitch]) for pitch, ours in _by_pitch(expected).items() if pitch in there]
     times_e, times_p = [note.onset_ms for note in expected], [note.onset_ms for note in played]
 
-    def exact(latency: float) -> list[tuple[int, int]]:
+    def exact(places: Sequence[_Places], latency: float) -> list[tuple[int, int]]:
         return [
             (ours[i], theirs[j])
-            for ours, theirs in by_pitch
+            for ours, theirs in places
             for i, j in match_in_order([times_e[i] for i in ours], [times_p[j] - latency for j in theirs], window_ms)
         ]
 
-    def delays_at(latency: float) -> list[float]:
-        return [times_p[j] - times_e[i] for i, j in exact(latency)]
-
     if latency_ms is None:
-        latency = iterated_median(delays_at, _likely_latency(by_pitch, times_e, times_p))
+        searched = [(ours[: bisect_left(ours, SEARCHED)], theirs) for ours, theirs in by_pitch]
+
+        def delays_at(latency: float) -> list[float]:
+            return [times_p[j] - times_e[i] for i, j in exact(searched, latency)]
+
+        latency = iterated_median(delays_at, _likely_latency(searched, times_e, times_p))
     else:
         latency = held(latency_ms)
-    pairs = _plausible(exact(latency), times_e, times_p, latency)
+    pairs = _plausible(exact(by_pitch, latency), times_e, times_p, latency)
     found = [Match(i, j, times_p[j] - times_e[i] - latency, True) for i, j in pairs]
     found += _left_over(times_e, times_p, pairs, latency, window_ms)
     matches = tuple(sorted(found))
@@ -187,7 +196,7 @@ def _walk_back(rows: Sequence[tuple[int, bytearray]], end: int) -> list[tuple[in
 
 
 def _likely_latency(
-    by_pitch: Sequence[tuple[Sequence[int], Sequence[int]]],
+    by_pitch: Sequence[_Places],
     expected: Sequence[float],
     played: Sequence[float],
 ) -> float:

@@ -15,6 +15,11 @@ from .statistics import median
 
 MOST_MS: Final = 80.0
 ROUNDS: Final = 20
+
+SEARCHED: Final = 5000
+"""Events that the latency is looked for in, the first ones. At a spread of 20 ms they tell it to 0.4 ms, and the cost
+of the rounds is bounded, whatever the file holds."""
+
 _SAME_MS: Final = 1e-6
 
 _STARTS: Final = tuple(sorted((5.0 * step for step in range(-16, 17)), key=abs))
@@ -50,14 +55,16 @@ def grid_latency(onsets_ms: Sequence[float], lines: Lines) -> float:
     """Return the latency from the events that lie nearest to a beat, so that swung off-beats do not move it.
 
     The median of n errors with the spread σ has the standard error 1.25 σ/√n (Cramér, Mathematical Methods of
-    Statistics, 28.5): 64 events near beats at a spread of 20 ms leave 3.1 ms of doubt, 400 of them 1.3 ms.
+    Statistics, 28.5): 64 events near beats at a spread of 20 ms leave 3.1 ms of doubt, 400 of them 1.3 ms. The first
+    SEARCHED events tell it.
     """
+    searched = onsets_ms[:SEARCHED]
 
     def delays_at(latency: float) -> list[float]:
-        placed = lines.place(onset - latency for onset in onsets_ms)
+        placed = lines.place(onset - latency for onset in searched)
         return [one.error_ms + latency for one in placed if one.step == 0]
 
-    return iterated_median(delays_at, _likely_latency(onsets_ms, lines.pulse))
+    return iterated_median(delays_at, _likely_latency(searched, lines.pulse))
 
 
 def _likely_latency(onsets_ms: Sequence[float], pulse: Pulse) -> float:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sg_coach.take import Note
 from sg_coach.take.align import MAX_BAND, align, match_in_order, window_for
+from sg_coach.take.latency import SEARCHED
 from sg_coach.take.notes import in_order
 from tests.synthetic import made
 
@@ -119,6 +120,14 @@ def test_a_known_latency_is_taken_as_it_is() -> None:
     found = align(expected, played, 200, latency_ms=10)
     assert found.latency_ms == 10
     assert {round(match.error_ms, 6) for match in found.matches} == {20.0}
+
+
+def test_a_flood_of_notes_is_not_gone_through_for_the_latency() -> None:
+    expected = [Note(300.0 * n, 60 + n % 5) for n in range(SEARCHED * 3)]
+    played = [note._replace(onset_ms=note.onset_ms + (20 if n < SEARCHED else 50)) for n, note in enumerate(expected)]
+    found = align(expected, played, 100)
+    assert found.latency_ms == pytest.approx(20)
+    assert found.same_pitch == len(expected)
 
 
 def test_of_two_equally_good_latencies_the_smaller_one_is_taken() -> None:

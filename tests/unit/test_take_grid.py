@@ -13,7 +13,7 @@ from sg_coach.take import PARTS, Part, Pulse
 from sg_coach.take.clave import hit_ratio, strokes_ms
 from sg_coach.take.feel import off_beat
 from sg_coach.take.grid import Grid, Lines, by_beat, chance_p95, choose_grid, is_measurable
-from sg_coach.take.latency import grid_latency
+from sg_coach.take.latency import SEARCHED, grid_latency
 from sg_coach.take.notes import Note, events_of, in_order, steady_pulse
 from sg_coach.take.statistics import mean_standard_error, p95, p95_standard_error, percentile
 from tests.synthetic import made
@@ -119,6 +119,12 @@ def test_what_may_be_late_or_early_is_taken_for_the_smaller(latency: float) -> N
     take = made(1, bpm=240, latency=latency, spread=4)
     onsets = [note.onset_ms for note in take.played]
     assert grid_latency(onsets, Lines(take.pulse, 16)) == pytest.approx(latency, abs=1)
+
+
+def test_a_flood_of_notes_is_not_gone_through_for_the_latency() -> None:
+    long = steady_pulse(150, "4/4", 400.0 * SEARCHED * 3)
+    onsets = [400.0 * beat + (20.0 if beat < SEARCHED else 40.0) for beat in range(SEARCHED * 3)]
+    assert grid_latency(onsets, Lines(long, 16)) == pytest.approx(20.0)
 
 
 def test_latency_is_held_within_80_ms() -> None:
