@@ -1,63 +1,52 @@
 """The Smart Guitar's rule-based coach: facts of a take in, coaching decisions out. No network, no event loop, no AI.
 
-Everything that programs rely on is importable from here. The decisions (pure) are loaded at once; bundles, keys and
-the command are loaded when they are first asked for.
+Everything that programs rely on is importable from here. A module is loaded when one of its names is first asked for,
+so this package costs next to nothing until then, and `sgc` can answer a Ctrl-C that comes while it is loaded.
 """
 
-from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
-
-from .assignment_policy import plan_assignment
-from .assignment_serializer import assignment_to_json, assignment_to_jsonable, to_jsonable
-from .canonical import canonical_assignment, canonical_evaluation, canonical_text
-from .coach_policy import Thresholds, evaluate_session
-from .contract import BUNDLE_VERSION, COACH_CONTRACT_VERSION
-from .errors import (
-    ArtifactMissing,
-    CoachError,
-    ExtraMissing,
-    HashMismatch,
-    InvalidInput,
-    InvalidJson,
-    LockTimeout,
-    ManifestMissing,
-    SignatureRefused,
-    UnsafeArchive,
-    UnsafePath,
-)
-from .models import (
-    AssignmentMode,
-    AssignmentProgression,
-    AssignmentTargets,
-    CoachEvaluation,
-    CoachFinding,
-    CoachingDeterministic,
-    Decision,
-    FindingCode,
-    Focus,
-    PracticeAssignment,
-    ProgramRef,
-    ProgramType,
-    SessionRecord,
-    Severity,
-    SuccessCriteria,
-    TakeResult,
-    session_from,
-)
-from .progression import (
-    POLICIES,
-    V1_DEFAULT,
-    ProgressionPolicy,
-    apply_progression_policy,
-    coaching_bytes,
-    next_ema,
-)
-from .styles import STYLES, Style
-
+TYPE_CHECKING = False  # as in `typing`, which costs more to load than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from .archives import safe_unzip
+    from .assignment_policy import plan_assignment
+    from .assignment_serializer import assignment_to_json, assignment_to_jsonable, to_jsonable
+    from .canonical import canonical_assignment, canonical_evaluation, canonical_text
     from .cli import main
+    from .coach_policy import Thresholds, evaluate_session
+    from .contract import BUNDLE_VERSION, COACH_CONTRACT_VERSION
+    from .errors import (
+        ArtifactMissing,
+        CoachError,
+        ExtraMissing,
+        HashMismatch,
+        InvalidInput,
+        InvalidJson,
+        LockTimeout,
+        ManifestMissing,
+        SignatureRefused,
+        UnsafeArchive,
+        UnsafePath,
+    )
+    from .models import (
+        AssignmentMode,
+        AssignmentProgression,
+        AssignmentTargets,
+        CoachEvaluation,
+        CoachFinding,
+        CoachingDeterministic,
+        Decision,
+        FindingCode,
+        Focus,
+        PracticeAssignment,
+        ProgramRef,
+        ProgramType,
+        SessionRecord,
+        Severity,
+        SuccessCriteria,
+        TakeResult,
+        session_from,
+    )
     from .ota_bundle import BundleBuildResult, build_assignment_ota_bundle
     from .ota_keys import SigningKey as SigningKey
     from .ota_keys import TrustedKey as TrustedKey
@@ -67,31 +56,76 @@ if TYPE_CHECKING:
     from .ota_manifest import OTA_BUNDLE_CONTRACT_VERSION, OtaArtifact, OtaBundleManifest
     from .ota_signing import SIGNATURE_STUB_VERSION, SignatureStub
     from .ota_verify import VerifiedBundle, verify_assignment_ota_bundle, verify_assignment_ota_zip
+    from .progression import (
+        POLICIES,
+        V1_DEFAULT,
+        ProgressionPolicy,
+        apply_progression_policy,
+        coaching_bytes,
+        next_ema,
+    )
+    from .styles import STYLES, Style
     from .trees import sha256_file
 
-_LATER: Final = MappingProxyType(
-    {
-        "safe_unzip": "archives",
-        "main": "cli",
-        "BundleBuildResult": "ota_bundle",
-        "build_assignment_ota_bundle": "ota_bundle",
-        "SigningKey": "ota_keys",
-        "TrustedKey": "ota_keys",
-        "generate_key_pair": "ota_keys",
-        "load_signing_key": "ota_keys",
-        "load_trusted_key": "ota_keys",
-        "OTA_BUNDLE_CONTRACT_VERSION": "ota_manifest",
-        "OtaArtifact": "ota_manifest",
-        "OtaBundleManifest": "ota_manifest",
-        "SIGNATURE_STUB_VERSION": "ota_signing",
-        "SignatureStub": "ota_signing",
-        "VerifiedBundle": "ota_verify",
-        "verify_assignment_ota_bundle": "ota_verify",
-        "verify_assignment_ota_zip": "ota_verify",
-        "sha256_file": "trees",
-    }
-)
-"""Names whose module is loaded when they are first used (those of `ota_keys` need the extra `sign`)."""
+_NAMES = {
+    "archives": ("safe_unzip",),
+    "assignment_policy": ("plan_assignment",),
+    "assignment_serializer": ("assignment_to_json", "assignment_to_jsonable", "to_jsonable"),
+    "canonical": ("canonical_assignment", "canonical_evaluation", "canonical_text"),
+    "cli": ("main",),
+    "coach_policy": ("Thresholds", "evaluate_session"),
+    "contract": ("BUNDLE_VERSION", "COACH_CONTRACT_VERSION"),
+    "errors": (
+        "ArtifactMissing",
+        "CoachError",
+        "ExtraMissing",
+        "HashMismatch",
+        "InvalidInput",
+        "InvalidJson",
+        "LockTimeout",
+        "ManifestMissing",
+        "SignatureRefused",
+        "UnsafeArchive",
+        "UnsafePath",
+    ),
+    "models": (
+        "AssignmentMode",
+        "AssignmentProgression",
+        "AssignmentTargets",
+        "CoachEvaluation",
+        "CoachFinding",
+        "CoachingDeterministic",
+        "Decision",
+        "FindingCode",
+        "Focus",
+        "PracticeAssignment",
+        "ProgramRef",
+        "ProgramType",
+        "SessionRecord",
+        "Severity",
+        "SuccessCriteria",
+        "TakeResult",
+        "session_from",
+    ),
+    "ota_bundle": ("BundleBuildResult", "build_assignment_ota_bundle"),
+    "ota_keys": ("SigningKey", "TrustedKey", "generate_key_pair", "load_signing_key", "load_trusted_key"),
+    "ota_manifest": ("OTA_BUNDLE_CONTRACT_VERSION", "OtaArtifact", "OtaBundleManifest"),
+    "ota_signing": ("SIGNATURE_STUB_VERSION", "SignatureStub"),
+    "ota_verify": ("VerifiedBundle", "verify_assignment_ota_bundle", "verify_assignment_ota_zip"),
+    "progression": (
+        "POLICIES",
+        "ProgressionPolicy",
+        "V1_DEFAULT",
+        "apply_progression_policy",
+        "coaching_bytes",
+        "next_ema",
+    ),
+    "styles": ("STYLES", "Style"),
+    "trees": ("sha256_file",),
+}
+"""The public names by their module (those of `ota_keys` need the extra `sign`)."""
+
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BUNDLE_VERSION",
@@ -157,7 +191,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
+    if name in _NAMES:
+        return import_module(f".{name}", __name__)
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    found = globals()[name] = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    return found

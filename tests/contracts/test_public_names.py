@@ -63,8 +63,21 @@ def test_an_unknown_name_is_no_attribute() -> None:
         sg_coach.nonsense  # noqa: B018 - the access is the test
 
 
+def printed(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
 def test_the_rules_load_without_what_only_bundles_need() -> None:
     surplus = {"argparse", "cryptography", "sg_coach.archives", "sg_coach.files"}
-    program = f"import sys, sg_coach; print(*({surplus} & set(sys.modules)))"
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ran.stdout == "\n"
+    program = f"import sys; from sg_coach import evaluate_session; print(*({surplus} & set(sys.modules)))"
+    assert printed(program) == "\n"
+
+
+def test_a_module_is_an_attribute_of_the_package() -> None:
+    assert printed("import sg_coach; print(sg_coach.contract.COACH_CONTRACT_VERSION)") == "v1\n"
+
+
+def test_the_package_alone_loads_nothing() -> None:
+    """So the command's own Ctrl-C holds from the start."""
+    loaded = "[name for name in sys.modules if name.startswith(('sg_coach', 'pydantic'))]"
+    assert printed(f"import sys, sg_coach.__main__; print(*sorted({loaded}))") == "sg_coach sg_coach.__main__\n"

@@ -102,4 +102,4 @@ def test_a_take_needs_its_extra_and_says_so(site: Path) -> None:
 
 def test_the_wheel_brings_the_command(site: Path) -> None:
     [entry_points] = site.glob("*.dist-info/entry_points.txt")
-    assert "sgc = sg_coach.cli:main" in entry_points.read_text(encoding="utf-8")
+    assert "sgc = sg_coach.__main__:main" in entry_points.read_text(encoding="utf-8")

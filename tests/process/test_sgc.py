@@ -291,6 +291,20 @@ def test_interrupted(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_interrupted_before_it_is_loaded() -> None:
+    """Ctrl-C while modules are loaded ends it the same way."""
+    code = "import sys\nclass Interrupted:\n    def find_spec(name, *_):\n"
+    code += "        if name == 'pydantic': raise KeyboardInterrupt\n"
+    code += "sys.meta_path.insert(0, Interrupted)\nfrom sg_coach.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"ERROR: interrupted\n")
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "sg_coach", "--version"], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"sgc {__version__}\n".encode(), b"")
+
+
 def wait_until_open(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Wait until the process has opened a folder (it then waits for its lock)."""
     deadline = time.monotonic() + 30
