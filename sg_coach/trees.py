@@ -225,17 +225,25 @@ def place(staging: Folder, parent: Folder, names: Iterable[str], *, replaces: It
     """Move `names` out of `staging` into `parent`, each of them whole, and make that durable.
 
     What stands under one of `replaces` goes first (into `staging`, which is removed with it). Raises InvalidInput if
-    a name is taken otherwise.
+    a name is taken otherwise; then, and where the disk refuses or somebody interrupts, all is as it was before.
     """
     with parent.lock():
-        for name in replaces:
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(name, f"old-{name}", src_dir_fd=parent.fd, dst_dir_fd=staging.fd)
-        wanted = list(names)
-        refuse_taken(parent, wanted)
-        for name in wanted:
-            os.rename(name, name, src_dir_fd=staging.fd, dst_dir_fd=parent.fd)
+        with contextlib.ExitStack() as undo:
+            for name in replaces:
+                undo.callback(_move_if_there, staging, f"old-{name}", parent, name)
+                _move_if_there(parent, name, staging, f"old-{name}")
+            wanted = list(names)
+            refuse_taken(parent, wanted)
+            for name in wanted:
+                os.rename(name, name, src_dir_fd=staging.fd, dst_dir_fd=parent.fd)
+                undo.callback(_move_if_there, parent, name, staging, name)
+            undo.pop_all()
         parent.sync()
+
+
+def _move_if_there(source: Folder, name: str, target: Folder, new_name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(name, new_name, src_dir_fd=source.fd, dst_dir_fd=target.fd)
 
 
 def refuse_taken(parent: Folder, names: Iterable[str]) -> None:

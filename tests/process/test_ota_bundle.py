@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,6 +153,27 @@ def test_force_replaces_the_whole_bundle(tmp_path: Path) -> None:
     built = build(tmp_path, attachments=None, make_zip=False, force=True)
     assert os.listdir(tmp_path) == [built.bundle_dir.name], "the zip of the old bundle goes, too"
     assert set(contents(built.bundle_dir)) == {"assignment.json", "manifest.json", "signature.json"}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("renames", range(4))
+def test_a_replacement_that_fails_leaves_the_old_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int, error: BaseException
+) -> None:
+    """Folder and zip go, folder and zip come: whichever of the four does not happen."""
+    build(tmp_path)
+    before, rename, done = contents(tmp_path), os.rename, iter(range(renames))
+
+    def refused(*arguments: Any, **options: Any) -> None:
+        if next(done, None) is None:
+            monkeypatch.setattr(os, "rename", rename)
+            raise error
+        rename(*arguments, **options)
+
+    monkeypatch.setattr(os, "rename", refused)
+    with pytest.raises(type(error)):
+        build(tmp_path, attachments=None, force=True)
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize(
