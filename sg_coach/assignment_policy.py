@@ -99,6 +99,13 @@ PLANS: Final = MappingProxyType(
 )
 """What each focus asks for."""
 
+UNMEASURED: Final = Plan(
+    title="Progress Round",
+    rationale="Your timing could not be measured, so the same program comes again at the same tempo.",
+    minutes=6,
+)
+"""What `progress` asks for where nothing was found because there was nothing to measure."""
+
 
 def plan_assignment(*, session: SessionRecord, eval: CoachEvaluation) -> PracticeAssignment:
     """Return what to practise after `session`, by the focus of its evaluation `eval`.
@@ -112,7 +119,7 @@ def plan_assignment(*, session: SessionRecord, eval: CoachEvaluation) -> Practic
             field="session_id",
             remedy="evaluate this session first",
         )
-    plan = PLANS[eval.primary_focus]
+    plan = UNMEASURED if eval.unmeasured else PLANS[eval.primary_focus]
     draft = PracticeAssignment(
         assignment_id=ASSIGNMENT_NAMESPACE,
         session_id=session.session_id,

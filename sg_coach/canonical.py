@@ -75,6 +75,7 @@ WORDS: Final = MappingProxyType(
 
 _ORDER: Final = tuple(WORDS)
 _PROGRESS_INTENT: Final = "Keep the pulse at a slightly higher tempo."
+_UNMEASURED_INTENT: Final = "Play the program again at the same tempo."
 
 
 def canonical_text(document: object) -> str:
@@ -117,7 +118,7 @@ def canonical_assignment(
     drill = named.style.clave if evaluation.primary_focus is Focus.CLAVE_GRID else None
     document = {
         "coach_contract": evaluation.coach_contract,
-        "intent": WORDS[evaluation.weighty[0].code].intent if evaluation.weighty else _PROGRESS_INTENT,
+        "intent": _intent(evaluation),
         **(_drill(session, named, drill) if drill else _planned(session, named, plan)),
         "failure_policy": {"on_panic": "abort", "on_underrun": "restart"},
         "next_if_success": {
@@ -128,6 +129,12 @@ def canonical_assignment(
         "next_if_failure": {"action": "repeat", "hint": f"Listen to {named.style.listen_to}—don’t chase the comp."},
     }
     return {"assignment_id": str(assignment_id or _id(document, evaluation)), **document}
+
+
+def _intent(evaluation: CoachEvaluation) -> str:
+    if evaluation.weighty:
+        return WORDS[evaluation.weighty[0].code].intent
+    return _UNMEASURED_INTENT if evaluation.unmeasured else _PROGRESS_INTENT
 
 
 def _id(document: dict[str, Any], evaluation: CoachEvaluation) -> UUID:

@@ -201,6 +201,11 @@ class Judgement(Value):
         """The findings that ask for practice: WARN and FAIL."""
         return tuple(one for one in self.findings if one.severity is not Severity.INFO)
 
+    @property
+    def unmeasured(self) -> bool:
+        """Whether nothing asks for practice because something could not be measured: no reason to go on, either."""
+        return bool(self.findings) and not self.weighty
+
 
 class CoachEvaluation(Judgement):
     """A judgement as a document: with an id that is made from the take's facts and the rules."""

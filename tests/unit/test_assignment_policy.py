@@ -36,6 +36,15 @@ FACTS: dict[Focus, dict[str, Any]] = {
 """What makes each focus."""
 
 
+def test_what_was_not_measured_is_played_again_as_it_was() -> None:
+    assignment = assignment_of(take(timing_measurable=False))
+    assert assignment.targets.bpm_target == 100
+    assert "could not be measured" in assignment.rationale
+    assert assignment.focus_tags == ("progress",)
+    panicked = assignment_of(take(timing_measurable=False, panic_used=True))
+    assert panicked.title == "Safety / Panic Review"
+
+
 @pytest.mark.parametrize(
     ("focus", "title", "bpm", "minutes", "strict", "windows", "clave", "tags"),
     [

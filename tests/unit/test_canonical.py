@@ -161,4 +161,6 @@ def test_what_was_not_measured_is_not_exported() -> None:
     evaluation = evaluate_session(session)
     exported = canonical_evaluation(session, evaluation)
     assert (exported["severity"], exported["findings"], exported["recommendations"]) == ("GREEN", [], [])
-    assert canonical_assignment(session, evaluation)["intent"] == "Keep the pulse at a slightly higher tempo."
+    assignment = canonical_assignment(session, evaluation)
+    assert assignment["intent"] == "Play the program again at the same tempo."
+    assert assignment["parameters"]["bpm"] == session.bpm
