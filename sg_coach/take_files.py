@@ -144,7 +144,9 @@ def _device(tags: Mapping[str, Any]) -> str | None:
 def _program(tags: Mapping[str, Any], name: str) -> ProgramRef:
     named = tags.get("program")
     if not isinstance(named, Mapping):
-        return ProgramRef(kind=ProgramType.LIVE, name=name[:_LONGEST_NAME] or "live")
+        # A byte of a file name or an argument that is no text is written as `\xff`: JSON has text alone.
+        text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return ProgramRef(kind=ProgramType.LIVE, name=text[:_LONGEST_NAME] or "live")
     try:
         return ProgramRef.model_validate(named)
     except ValidationError as error:

@@ -162,6 +162,13 @@ def test_a_take_that_cannot_be_measured_is_refused_in_one_line(
     assert most < 8 * 1024 * 1024
 
 
+def test_a_name_that_is_no_text_is_written_as_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A file from a disk with other names than UTF-8, as Python sees it."""
+    take = Path(shutil.copy(TAKE, tmp_path / "\udcdcbung.mid"))
+    assert said(capsys, "analyze", take)["session"]["program"]["name"] == r"\xdcbung"
+    assert said(capsys, "analyze", TAKE, "--style", "\udcff")["session"]["program"]["name"] == r"\xff"
+
+
 def test_one_note_is_a_take_that_says_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "take.mid").write_bytes(smf(TEMPO + NOTE))
     document = said(capsys, "analyze", tmp_path / "take.mid")
