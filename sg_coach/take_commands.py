@@ -68,6 +68,8 @@ def _report(arguments: Namespace) -> TakeReport:
     if arguments.part and arguments.part not in PARTS:
         raise UsageError(f"--part {arguments.part}: there are: {', '.join(PARTS)}")
     take = read_file(arguments.take, MAX_MIDI_BYTES)
+    if arguments.out and arguments.out.exists() and arguments.out.samefile(arguments.take):
+        raise UsageError("--out is the take itself; give the record a name of its own")
     folder = arguments.clip or arguments.bundle
     clip, tags = _clip(folder) if folder else (None, None)
     if arguments.clip and clip is None:

@@ -162,6 +162,12 @@ def test_a_take_that_cannot_be_measured_is_refused_in_one_line(
     assert most < 8 * 1024 * 1024
 
 
+def test_a_record_never_overwrites_its_take(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    take = Path(shutil.copy(TAKE, tmp_path / "take.mid"))
+    assert "--out is the take" in refused(capsys, 2, "analyze", take, "--out", tmp_path / "." / "take.mid")
+    assert take.read_bytes() == TAKE.read_bytes()
+
+
 def test_a_name_that_is_no_text_is_written_as_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A file from a disk with other names than UTF-8, as Python sees it."""
     take = Path(shutil.copy(TAKE, tmp_path / "\udcdcbung.mid"))
