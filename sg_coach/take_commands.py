@@ -93,9 +93,8 @@ def _report(arguments: Namespace) -> TakeReport:
             grid_if_another=arguments.clip is None,
         )
     except InvalidInput as error:
-        raise error.in_file(
-            str(folder / COMP_FILE if folder and error.source == COMP_FILE else arguments.take)
-        ) from error
+        of_clip = folder and error.source in (COMP_FILE, TAGS_FILE)
+        raise error.in_file(str(folder / error.source if of_clip else arguments.take)) from error
 
 
 def _clip(path: Path) -> tuple[bytes | None, dict[str, Any] | None]:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
-from .contract import COMP_FILE, TAKE_FILE
+from .contract import COMP_FILE, TAGS_FILE, TAKE_FILE
 from .digest import sha256_bytes
 from .errors import InvalidInput
 from .jsontext import to_json_bytes
@@ -20,7 +20,7 @@ from .midi_file import MidiTake, read_midi
 from .models import ProgramRef, ProgramType, SessionRecord, first_problem
 from .take import PARTS, AnotherPiece, Context, TakeReport, analyse_take
 from .take.grid import Grid
-from .take.notes import Note, Pulse, steady_pulse
+from .take.notes import Note, Pulse, beats_in_bar, steady_pulse
 
 TAKE_NAMESPACE: Final = UUID("c9d2ab6d-7f0f-5bb4-9d0b-7f3c5a4a3c2e")
 """Namespace of session ids that are made from a take's bytes (version 5), where the tags name none."""
@@ -91,13 +91,20 @@ def session_bytes(session: SessionRecord) -> bytes:
 
 def _own_pulse(played: MidiTake, tags: Mapping[str, Any]) -> tuple[Pulse, list[str]]:
     """The beats of the take's own tempo map, else of the tags' tempo, else of the format's default."""
-    meter = tags.get("meter") if played.meter is None else None
+    meter = _text(tags.get("meter")) if played.meter is None else ""
+    if meter:
+        beats_in_bar(meter, TAGS_FILE)
     tempo = tags.get("tempo_bpm")
     if played.has_tempo or not isinstance(tempo, int | float) or isinstance(tempo, bool):
         remarks = [] if played.has_tempo else ["the file names no tempo: 120 bpm, as the format has it"]
-        return played.pulse(meter if isinstance(meter, str) else None), remarks
+        return played.pulse(meter or None), remarks
     last = max((note.onset_ms for note in played.notes), default=0.0)
-    return steady_pulse(tempo, meter if isinstance(meter, str) else played.meter or "4/4", last), []
+    try:
+        return steady_pulse(tempo, meter or played.meter or "4/4", last), []
+    except InvalidInput as error:
+        if error.field != "bpm":  # the length is the take's
+            raise
+        raise error.in_file(TAGS_FILE) from error
 
 
 def _longer(expected: MidiTake, played: MidiTake) -> Pulse:
@@ -150,7 +157,8 @@ def _program(tags: Mapping[str, Any], name: str) -> ProgramRef:
     try:
         return ProgramRef.model_validate(named)
     except ValidationError as error:
-        raise first_problem(error, "clip.tags.json: program") from error
+        found = first_problem(error, TAGS_FILE)
+        raise InvalidInput(found.problem, source=TAGS_FILE, field=f"program.{found.field}") from error
 
 
 def _session_id(tags: Mapping[str, Any], take: bytes) -> UUID:

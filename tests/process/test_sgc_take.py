@@ -162,6 +162,23 @@ def test_a_take_that_cannot_be_measured_is_refused_in_one_line(
     assert most < 8 * 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"meter": "7/8"}, "meter: 7/8 is not measured"),
+        ({"tempo_bpm": 5}, "bpm: 5 bpm is no tempo"),
+        ({"program": {"kind": "tape", "name": "x"}}, "program.kind: Input should be"),
+    ],
+)
+def test_a_fault_of_the_tags_is_not_the_takes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tags: dict[str, Any], words: str
+) -> None:
+    (tmp_path / "take.mid").write_bytes(smf(NOTE))
+    (tmp_path / "clip.tags.json").write_text(json.dumps(tags))
+    error = refused(capsys, 1, "analyze", tmp_path / "take.mid", "--bundle", tmp_path)
+    assert error.startswith(f"ERROR: {tmp_path}/clip.tags.json: {words}")
+
+
 def test_a_record_never_overwrites_its_take(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     take = Path(shutil.copy(TAKE, tmp_path / "take.mid"))
     assert "--out is the take" in refused(capsys, 2, "analyze", take, "--out", tmp_path / "." / "take.mid")
