@@ -24,7 +24,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from .errors import HashMismatch, UnsafeArchive
+from .errors import HashMismatch, UnsafeArchive, UnsafePath
 from .files import Folder
 from .trees import (
     CHUNK_BYTES,
@@ -223,7 +223,7 @@ class CheckedZip:
 def open_checked_zip(path: Path) -> Iterator[CheckedZip]:
     """Open an archive and check its structure; nothing is unpacked.
 
-    Raises UnsafeArchive or UnsafePath for anything that must not be trusted, FileNotFoundError.
+    Raises UnsafeArchive or UnsafePath, naming the archive, for anything that must not be trusted, FileNotFoundError.
     """
     with os.fdopen(open_file(path), "rb") as file:
         try:
@@ -232,7 +232,9 @@ def open_checked_zip(path: Path) -> Iterator[CheckedZip]:
             archive = zipfile.ZipFile(file)
             _check_structure(file, archive.infolist(), end)
         except _BROKEN as error:
-            raise UnsafeArchive(f"not a whole zip ({shown(str(error))})") from error
+            raise UnsafeArchive(f"{path}: not a whole zip ({shown(str(error))})") from error
+        except UnsafePath as error:
+            raise type(error)(f"{path}: {error}") from error
         with archive:
             yield CheckedZip(archive)
 

@@ -101,6 +101,13 @@ def test_a_name_that_could_lead_elsewhere(ground: Ground, name: str, problem: st
     assert problem in line
 
 
+def test_the_archive_is_named(ground: Ground) -> None:
+    pack(ground.zip, {**ground.files, "../evil": b"evil"})
+    assert ground.archive()[1].startswith(f"ERROR: {ground.zip}: the path '../evil'")
+    ground.zip.write_bytes(ground.zip.read_bytes()[:-1])
+    assert ground.archive()[1].startswith(f"ERROR: {ground.zip}: not a whole zip")
+
+
 def test_a_name_with_a_nul(ground: Ground) -> None:
     """Some readers stop at the NUL: one archive, two names."""
     pack(ground.zip, {**ground.files, "attachmentsX": b"evil"})
