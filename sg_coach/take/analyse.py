@@ -173,7 +173,7 @@ def _refuse_another_piece(alignment: Alignment, expected: int, played: int) -> N
         raise AnotherPiece(
             f"only {found:.0%} of the notes are the clip's: another piece, or another start",
             source=TAKE_FILE,
-            remedy="give the clip that was played over, or measure against the grid",
+            remedy="give the clip that was played over, or the bars that were counted in, or measure against the grid",
         )
 
 

@@ -233,6 +233,13 @@ def test_another_piece_is_refused(seed: int) -> None:
         analyse_take(other.played, clip.pulse, CONTEXT, clip.expected)
 
 
+def test_of_a_take_with_a_count_in_that_nobody_named_its_bars_are_asked() -> None:
+    take = made(2, bpm=100)
+    later = [note._replace(onset_ms=note.onset_ms + 2400) for note in take.played]
+    with pytest.raises(AnotherPiece, match="or the bars that were counted in"):
+        analyse_take(later, take.pulse, CONTEXT, take.expected)
+
+
 def test_half_a_take_is_a_take_of_its_clip() -> None:
     take = made(2, bpm=100, spread=8)
     half = take.played[: len(take.played) // 2]
