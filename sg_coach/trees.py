@@ -30,6 +30,8 @@ CHUNK_BYTES: Final = 1024 * 1024
 _SHARED_FOLDER: Final = 0o755
 _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD: Final = ".old-"
+"""Before the name of what is being replaced; the name of nothing that is built begins with a dot."""
 
 _serial = itertools.count()
 
@@ -199,7 +201,8 @@ def sync_tree(root: Folder) -> None:
 def aside(parent: Folder, name: str) -> Iterator[Folder]:
     """A new folder inside `parent` to build `name` in, removed at the end with whatever is still in it.
 
-    What a killed process left behind for the same name is removed first: a living one holds its folder's lock.
+    What a killed process left behind for the same name is removed first: a living one holds its folder's lock. What it
+    was about to replace comes back.
     """
     temporary = f".{name}.{os.getpid()}-{next(_serial)}.tmp"
     with parent.lock():
@@ -218,7 +221,16 @@ def _remove_abandoned(parent: Folder, name: str) -> None:
     for entry in filter(pattern.fullmatch, parent.names()):
         with contextlib.suppress(OSError, UnsafePath), subfolder(parent, entry) as found:
             fcntl.flock(found.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _give_back(found, parent)
             shutil.rmtree(entry, dir_fd=parent.fd, ignore_errors=True)
+
+
+def _give_back(staging: Folder, parent: Folder) -> None:
+    """What a killed replacement had put aside comes back, unless it had begun to put the new in its place."""
+    old = [name.removeprefix(_OLD) for name in staging.names() if name.startswith(_OLD)]
+    if not any(parent.exists(name) for name in old):
+        for name in old:
+            os.rename(_OLD + name, name, src_dir_fd=staging.fd, dst_dir_fd=parent.fd)
 
 
 def place(staging: Folder, parent: Folder, names: Iterable[str], *, replaces: Iterable[str] = ()) -> None:
@@ -230,8 +242,8 @@ def place(staging: Folder, parent: Folder, names: Iterable[str], *, replaces: It
     with parent.lock():
         with contextlib.ExitStack() as undo:
             for name in replaces:
-                undo.callback(_move_if_there, staging, f"old-{name}", parent, name)
-                _move_if_there(parent, name, staging, f"old-{name}")
+                undo.callback(_move_if_there, staging, _OLD + name, parent, name)
+                _move_if_there(parent, name, staging, _OLD + name)
             wanted = list(names)
             refuse_taken(parent, wanted)
             for name in wanted:

@@ -217,7 +217,7 @@ BUILD_FOREVER = """
 import sys, time
 from pathlib import Path
 from sg_coach import *
-from sg_coach import ota_bundle
+from sg_coach import ota_bundle, trees
 session = session_from(__import__("json").load(open(sys.argv[1])))
 def wait(root, *rest):
     print("half-way", flush=True)
@@ -242,6 +242,30 @@ def test_a_killed_build_leaves_nothing_that_looks_like_a_bundle_and_the_next_one
     build(tmp_path, force=True)
     assert built.zip_path
     assert sorted(os.listdir(tmp_path)) == [built.bundle_dir.name, built.zip_path.name]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_a_killed_replacement_put_aside_comes_back(tmp_path: Path, force: bool) -> None:
+    built = build(tmp_path)
+    assert built.zip_path
+    names = sorted([built.bundle_dir.name, built.zip_path.name])
+    waiting = BUILD_FOREVER.replace("ota_bundle.sync_tree = wait", "trees.refuse_taken = wait").replace(
+        "out_dir=Path(sys.argv[2])", "out_dir=Path(sys.argv[2]), make_zip=True, force=True"
+    )
+    command = [sys.executable, "-c", waiting, str(GOLDEN_SESSION), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    assert not set(names) & set(os.listdir(tmp_path)), "it was killed between the old and the new"
+    if force:
+        build(tmp_path, force=True)
+    else:
+        with pytest.raises(InvalidInput, match="is there already"):
+            build(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == names
+    verify_assignment_ota_bundle(built.bundle_dir)
+    verify_assignment_ota_zip(built.zip_path)
 
 
 def test_of_many_builders_one_wins_and_the_others_say_so(tmp_path: Path) -> None:
