@@ -166,6 +166,7 @@ class _Player:
         coming = self._spans[stroke.span + 1]
         target = _near(coming.chord.bass, before)
         options = [pitch for step in _APPROACHES if LOWEST <= (pitch := target + step) <= HIGHEST and pitch != before]
+        options = [pitch for pitch in options if abs(pitch - before) <= _LEAP] or options
         if coming.start - stroke.tick >= _LONG:
             options = [pitch for pitch in options if pitch in _tones(self._chord(stroke))] or options
         return options[self._chance.randrange(len(options))]
@@ -214,7 +215,8 @@ def _tones(chord: Chord) -> list[int]:
 def _named(mark: str, chord: Chord, before: int) -> int:
     if mark == "O":
         root = _near(chord.bass, before)
-        return next((pitch for pitch in (root + 12, root - 12) if LOWEST <= pitch <= HIGHEST), root)
+        octaves = (pitch for pitch in (root + 12, root - 12) if LOWEST <= pitch <= HIGHEST)
+        return next((pitch for pitch in octaves if abs(pitch - before) <= _LEAP), root)
     wanted = {"F": (7, 6, 8), "T": (3, 4, 5, 2), "S": (10, 11, 9, 7)}.get(mark, ())
     tone = next((tone for tone in wanted if tone in chord.tones), None)
     return _near(chord.bass if tone is None else (chord.root + tone) % 12, before)

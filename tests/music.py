@@ -18,6 +18,7 @@ BASS = (28, 55)
 """E1 to G3."""
 
 MAX_NOTES = 6
+OCTAVE = 12
 
 
 def clip(*chords: str, bars: int = 8, tempo: float = 120, **fields: Any) -> tuple[ClipRequest, Arrangement]:
@@ -34,6 +35,7 @@ def faults(request: ClipRequest, arrangement: Arrangement) -> list[str]:
         *_bad_holds(arrangement),
         *_notes_in_silence(request, arrangement),
         *(f"comp: bar {bar + 1} is bar {bar}" for bar in equal_bars(arrangement.comp, arrangement)),
+        *_wide_leaps(arrangement),
         *(f"bass: bar {bar + 1} is bar {bar}" for bar in equal_bars(arrangement.bass, arrangement)),
     ]
 
@@ -60,6 +62,14 @@ def _missing_roots(request: ClipRequest, arrangement: Arrangement) -> list[str]:
         f"bass: no root of {span.chord.symbol} at tick {span.start}"
         for span in spans
         if pitches.get(span.start, -1) % 12 != span.chord.bass
+    ]
+
+
+def _wide_leaps(arrangement: Arrangement) -> list[str]:
+    return [
+        f"bass: {abs(two.pitch - one.pitch)} semitones from {one} to {two}"
+        for one, two in pairwise(arrangement.bass)
+        if abs(two.pitch - one.pitch) > OCTAVE
     ]
 
 
