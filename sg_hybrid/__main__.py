@@ -15,6 +15,8 @@ def main() -> None:
 
 
 def _run() -> None:
+    # structlog would load rich, for tracebacks that we do not show: a fifth of a start. `cli.output` lets it in again.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON is UTF-8 whatever the locale

@@ -1,7 +1,8 @@
 """What commands print: tables and emphasis on a terminal, plain text in a pipe, JSON for programs.
 
 Whatever a file or a reply holds, no printed character moves a cursor, hides or turns around what a person reads; JSON
-keeps such characters as escapes. Rich is loaded only to write on a terminal; it obeys NO_COLOR and TERM.
+keeps such characters as escapes. Rich is loaded only to write on a terminal (`__main__` keeps it out until then); it
+obeys NO_COLOR and TERM.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ def print_line(text: str = "", style: str = "") -> None:
     """Print a line; `style` (as `bold`, `dim`, `cyan`) is for terminals only."""
     line = printable(text)
     if style and on_terminal():
+        console = _console()
         from rich.text import Text
 
-        _console().print(Text(line, style), soft_wrap=True)
+        console.print(Text(line, style), soft_wrap=True)
     else:
         print(line)
 
@@ -63,6 +65,7 @@ def _print_plain(head: Sequence[str], cells: list[list[str]], right: Collection[
 
 
 def _print_rich(head: Sequence[str], cells: list[list[str]], right: Collection[int]) -> None:
+    console = _console()
     from rich.table import Table
     from rich.text import Text
 
@@ -71,10 +74,12 @@ def _print_rich(head: Sequence[str], cells: list[list[str]], right: Collection[i
         table.add_column(name, justify="right" if number in right else "left", overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
-    _console().print(table)
+    console.print(table)
 
 
 def _console() -> Console:
+    if sys.modules.get("rich", sys) is None:  # kept out until now, see __main__
+        del sys.modules["rich"]
     from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)

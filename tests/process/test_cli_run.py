@@ -372,6 +372,17 @@ def test_help_and_version_load_nothing_heavy() -> None:
     assert done.stdout == "\n"
 
 
+def test_rich_is_loaded_for_a_terminal_only(cli: Cli) -> None:
+    code = (
+        "import sys; from sg_hybrid.__main__ import main\n"
+        "try: main()\n"
+        "finally: print(sys.modules.get('rich'), 'structlog' in sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "queue", "ls"]
+    done = subprocess.run(command, env=cli.environ(), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.splitlines()[-1] == "None True"
+
+
 @pytest.mark.parametrize("package", ["typer", "anyio"])
 def test_a_missing_package_is_said_in_one_line(cli: Cli, package: str) -> None:
     code = f"import sys; sys.modules['{package}'] = None; sys.argv = ['sg-hybrid', 'run', '--once'];"

@@ -22,7 +22,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
+@pytest.mark.parametrize("umask", [0o000, 0o777], ids=oct)
 async def test_folders_are_0700_and_files_0600_whatever_the_umask(cli: Cli, umask: int) -> None:
     """A late reply is put, a tip is prepared, figures are kept, the switch is set: all files that a queue has."""
     import anyio
