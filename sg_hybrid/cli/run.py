@@ -35,8 +35,9 @@ def run(
     late replies get a grace period; a second signal hurries. Events go to stderr, one a line: readable on a terminal,
     JSON in a pipe.
 
-    With --once the exit code says what could not be done: 1 if the disk refused to have a take coached, 2 if a bundle
-    root is not there or is no folder, 5 if a take was refused (its clip.error.json says why).
+    With --once the exit code says what could not be done: 1 if the disk refused to have a take coached or a folder
+    cannot be read, 2 if a bundle root is not there or is no folder, 5 if a take was refused (its clip.error.json says
+    why).
     """
     import anyio
 
