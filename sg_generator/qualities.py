@@ -13,7 +13,7 @@ from typing import Final
 
 _WORD: Final = re.compile(
     r"""(?:no|omit)(?P<omitted>3|5)
-      | (?P<half>h(?:dim)?7?|half-?dim7?|ø7?)
+      | (?P<half>half-?dim7?|h(?:dim)?7?|ø7?)
       | (?P<dim7>(?:dim|o)7(?!M))
       | (?P<dim>dim|o)
       | (?P<major>[Mm]aj(?:or)?|MAJ|(?:[Mm]a|MA)(?!dd)|M(?![Ii])|j|Δ)

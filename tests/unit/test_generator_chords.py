@@ -39,6 +39,8 @@ def notes(symbol: str, key: Key | None = None) -> str:
         ("Bo7M", "B D F Bb"),
         ("Bo7(maj7)", "B D F Ab Bb"),
         ("Ch7", "C Eb Gb Bb"),
+        ("Chalfdim7", "C Eb Gb Bb"),
+        ("Chalf-dim", "C Eb Gb Bb"),
         ("CMI7", "C Eb G Bb"),
         ("CMIN7", "C Eb G Bb"),
         ("CMi7b5", "C Eb Gb Bb"),
