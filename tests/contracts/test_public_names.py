@@ -77,6 +77,10 @@ def test_a_module_is_an_attribute_of_the_package() -> None:
     assert printed("import sg_coach; print(sg_coach.contract.COACH_CONTRACT_VERSION)") == "v1\n"
 
 
+def test_the_names_are_listed_before_they_are_loaded() -> None:
+    assert printed("import sg_coach; print(set(sg_coach.__all__) - set(dir(sg_coach)))") == "set()\n"
+
+
 def test_the_package_alone_loads_nothing() -> None:
     """So the command's own Ctrl-C holds from the start."""
     loaded = "[name for name in sys.modules if name.startswith(('sg_coach', 'pydantic'))]"
