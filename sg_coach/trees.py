@@ -247,8 +247,8 @@ def place(staging: Folder, parent: Folder, names: Iterable[str], *, replaces: It
             wanted = list(names)
             refuse_taken(parent, wanted)
             for name in wanted:
-                os.rename(name, name, src_dir_fd=staging.fd, dst_dir_fd=parent.fd)
                 undo.callback(_move_if_there, parent, name, staging, name)
+                os.rename(name, name, src_dir_fd=staging.fd, dst_dir_fd=parent.fd)
             undo.pop_all()
         parent.sync()
 

@@ -157,16 +157,19 @@ def test_force_replaces_the_whole_bundle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("renames", range(4))
+@pytest.mark.parametrize("moved", [False, True])
 def test_a_replacement_that_fails_leaves_the_old_bundle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int, error: BaseException
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool, renames: int, error: BaseException
 ) -> None:
-    """Folder and zip go, folder and zip come: whichever of the four does not happen."""
+    """Folder and zip go, folder and zip come: whichever of the four does not happen, or is the last that does."""
     build(tmp_path)
     before, rename, done = contents(tmp_path), os.rename, iter(range(renames))
 
     def refused(*arguments: Any, **options: Any) -> None:
         if next(done, None) is None:
             monkeypatch.setattr(os, "rename", rename)
+            if moved:
+                rename(*arguments, **options)
             raise error
         rename(*arguments, **options)
 
