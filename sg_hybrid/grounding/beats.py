@@ -18,14 +18,18 @@ from .words import Words, vocabulary
 _WORST: Final = vocabulary("weakest loosest worst widest largest biggest")
 _BEST: Final = vocabulary("strongest steadiest tightest best cleanest smallest")
 _JUDGING: Final = _WORST | _BEST | vocabulary("weak wide")
-_TELLING: Final = _JUDGING | vocabulary(
+_TELLING: Final = (_JUDGING - {"weak"}) | vocabulary(  # `the weak beats` are those between the strong ones
     """
     was were lost missed slip slips slipped wobble wobbles struggle struggles struggled trouble error errors needs
     stands rarely tend
     """
 )
 """Words that make a claim of a clause, wherever they stand in it."""
-_WISHING: Final = vocabulary("until let make so that when where if keep have whether")
+_LACKING: Final = vocabulary("work attention care help practice repair fixing")
+"""After `needs`: what is not as it should be. `Each bar needs a clear downbeat` only says how to play."""
+_METHODS: Final = vocabulary("way ways bet results fix move step plan improvement approach exercise drill practice")
+"""After `best`: how to practise, not how it was played."""
+_WISHING: Final = vocabulary("until let make so that when where if keep have whether don't dont avoid")
 _BETWEEN: Final = vocabulary("offbeat offbeats upbeat upbeats ands")
 _NAMED: Final = {"downbeat": (1,), "downbeats": (1,), "backbeat": (2, 4), "backbeats": (2, 4)}
 BEATS: Final = _BETWEEN | frozenset(_NAMED) | {"beat", "beats"}
@@ -171,8 +175,15 @@ def _is_judged(words: Words, clause: range) -> bool:
 
 def _told(words: Words, clause: range) -> frozenset[str]:
     """Return the words that make a claim of a clause; none if it only wishes."""
-    told = (index for index in clause if words.words[index] in _TELLING)
+    told = (index for index in clause if words.words[index] in _TELLING and _tells(words, index))
     return frozenset(words.words[index] for index in told if _WISHING.isdisjoint(words.before(index, 6)))
+
+
+def _tells(words: Words, index: int) -> bool:
+    """`beat 2 needs work`, but not `the downbeat needs a soft attack` or `the best way to settle beat 2`."""
+    if words.words[index] == "needs":
+        return not _LACKING.isdisjoint(words.after(index, 4))
+    return words.words[index] != "best" or _METHODS.isdisjoint(words.after(index, 1))
 
 
 def _is_claimed(words: Words, index: int, after: Sequence[str]) -> bool:

@@ -13,6 +13,8 @@ from .words import Words, vocabulary
 _TEMPO: Final = r"(?:the |your |its |this )?(?:tempo|speed|pace|bpm|metronome|click)"
 _BY_BPM: Final = r"(?: by)? [\w.,-]+(?: \w+)? bpm"
 _IT: Final = r"(?:it|this|that|things|them)"
+_NO_TEMPO: Final = r"(?! to (?:one|two|just|only|a single|a whisper)\b| in volume\b)"
+"""Not after what is brought down: `bring it down to a whisper`."""
 _SOON: Final = (
     r"(?: (?:is|are|was|were|be|been|being|has|will|gets|goes|comes|moves|steps|going|coming|moving|stepping|go|come"
     r"|move|then|now|a|an|little|bit|touch|slightly))*"
@@ -37,7 +39,7 @@ _SLOWER: Final = re.compile(
     rf"|slow(?:s|ing)? (?:the|your|its|this) (?:tempo|speed|pace|metronome|click)|slow(?:s|ing)?(?: {_IT})?{_BY_BPM}"
     rf"|(?:lower|reduc|drop|decreas|cut|eas)(?:e|es|s|ing|ping|ting)? {_TEMPO}"
     rf"|(?:bring|take|move|turn|set|put|pull|go|back|dial|knock) {_TEMPO}(?: \w+)? (?:down|lower|back|off)"
-    rf"|(?:bring|take|dial|knock|scal)(?:e|es|s|ing)? {_IT} down|(?:dial|scal)(?:e|es|s|ing)? {_IT} back"
+    rf"|(?:bring|take|dial|knock|scal)(?:e|es|s|ing)? {_IT} down{_NO_TEMPO}|(?:dial|scal)(?:e|es|s|ing)? {_IT} back"
     rf"|(?:bring|take|turn|back|dial|eas|scal)(?:e|es|s|ing)? (?:down|off|back)(?: on| of)? {_TEMPO}"
     rf"|{_TEMPO}(?: \w+)? (?:down|lower)"
     rf"|{_TEMPO}{_SOON} (?:down|lower|drops?|dropping|falls?|falling|sinks?|sinking|eas(?:es?|ing)|decreas(?:es?|ing)"
@@ -116,9 +118,12 @@ _TREND_WORDS: Final = vocabulary(
 )
 
 _PASSED: Final = re.compile(
-    r"\b(?:(?:you|you've|you have)(?: just)? passed|passed (?:this|the|that) take|take (?:passed|(?:is|was) a pass)"
-    r"|passing (?:score|take)|(?:clear|solid|strong|clean|comfortable) pass)\b"
+    r"\b(?:(?:you|you've|you have)(?: just)? passed|passed (?:this|the|that) take|take (?:passed|(?:is|was) a pass))\b"
 )
+_A_PASS: Final = re.compile(r"\b(?:passing (?:score|take)|(?:clear|solid|strong|clean|comfortable) pass)\b")
+_STILL_AIMED_AT: Final = re.compile(r"\b(?:aim\w*|goal|towards?|until|need\w*|close|closer|reach|away|next time)\b")
+"""In the clause of a pass that is not there yet."""
+_CLAUSE: Final = re.compile(r"[^.!?;:,]+")
 _FAILED: Final = re.compile(
     r"\b(?:(?:you|you've|you have)(?: just)? failed(?! to)|failed (?:this|the|that) take|a failed take"
     r"|take (?:failed|(?:is|was) a fail(?:ure)?)|failing (?:score|take))\b"
@@ -128,9 +133,15 @@ _VERDICT_WORDS: Final = vocabulary("pass passed passing fail failed failing fail
 _SET_UP: Final = {
     "panic_used": re.compile(r"\bpanic button\b"),
     "underrun_detected": re.compile(
-        r"\b(?:underruns?|dropouts?|(?:audio|sound|engine)(?: engine)? (?:dropped|stumbled|stuttered|glitched|cut))\b"
+        r"\b(?:underruns?|dropouts?"
+        r"|(?:audio|sound|engine)(?: engine)? (?:dropped|stumbled|stuttered|glitched|cut(?! through)))\b"
     ),
 }
+_DENIED: Final = re.compile(
+    r"\b(?:no|not|never|without|neither|nor|didn't|wasn't|weren't)(?! (?:wonder|doubt|matter|only|just)\b)"
+    r"(?: (?!but\b)[\w']+)* \Z"
+)
+"""Before what did not happen: `no dropouts`, `you did not need the panic button`."""
 _SET_UP_WORDS: Final = vocabulary("panic underrun underruns dropout dropouts audio sound engine")
 
 
@@ -178,12 +189,15 @@ def _check_difficulty(text: str, delta: float) -> None:
 
 
 def _check_verdict(text: str, verdict: str) -> None:
-    if (_PASSED.search(text) and verdict != "pass") or (_FAILED.search(text) and verdict != "fail"):
+    a_pass = any(_A_PASS.search(one) and not _STILL_AIMED_AT.search(one) for one in _CLAUSE.findall(text))
+    passed = a_pass or _PASSED.search(text)
+    if (passed and verdict != "pass") or (_FAILED.search(text) and verdict != "fail"):
         raise AiRejected("another verdict than was decided")
 
 
 def _check_set_up(text: str, known: Known) -> None:
-    if any(known.is_false(name) and happened.search(text) for name, happened in _SET_UP.items()):
+    untrue = (happened.finditer(text) for name, happened in _SET_UP.items() if known.is_false(name))
+    if any(not _DENIED.search(text, 0, found.start()) for every in untrue for found in every):
         raise AiRejected("something about the set-up that did not happen")
 
 

@@ -44,6 +44,7 @@ BEING: Final = vocabulary(
 _BEING_SHORT: Final = vocabulary("you're they're it's that's we're come play")
 _LEANING: Final = vocabulary("lay laid laying lie lean leaning sit sitting push pushing")
 _LEANS: Final = {"back": -1, "forward": 1}
+_RESTING: Final = vocabulary("listen relax breathe enjoy watch")
 _OTHERS: Final = vocabulary("soon before after front") | _LEANS.keys()
 
 POINTERS: Final = _LATE | _EARLY | _PUSHES | _SHIFTS | _OTHERS
@@ -93,7 +94,7 @@ def _sign_of(words: Words, index: int) -> int:
 def _phrase(words: Words, index: int, word: str) -> int:
     after = words.after(index, 3)
     if word in _LEANS:
-        return 0 if _LEANING.isdisjoint(words.before(index, 2)) else _LEANS[word]
+        return 0 if _LEANING.isdisjoint(words.before(index, 2)) or _rests(words, index) else _LEANS[word]
     if word == "soon":
         return -1 if words.before(index, 1) == ["too"] else 0
     if word == "front":
@@ -102,6 +103,12 @@ def _phrase(words: Words, index: int, word: str) -> int:
     if landing and after[:1] in (["the"], ["each"], ["every"]) and _is_place(after[1:]):
         return 1 if word == "after" else -1
     return 0
+
+
+def _rests(words: Words, index: int) -> bool:
+    """`sit back and listen` tells of the chair."""
+    linked = words.words[index + 1 : index + 2] in (["and"], [","])
+    return linked and words.before(index, 1) != ["lay"] and not _RESTING.isdisjoint(words.words[index + 2 : index + 3])
 
 
 def _is_place(words: list[str]) -> bool:
