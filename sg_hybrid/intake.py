@@ -61,6 +61,8 @@ class DiskIntake:
         self._again: set[str] = set()
         self._refused: dict[str, int] = {}
         """Bundles whose take was refused, and what stood beside it then."""
+        self._accepted: tuple[str, int] = "", 0
+        """The last take that was accepted at once, and what stood beside it then: its cycle has begun to read."""
         self._fresh: dict[str, None] = {}
         self._missing: frozenset[str] = frozenset()
         self._news = anyio.Event()
@@ -119,9 +121,20 @@ class DiskIntake:
         self._known.forget(str(bundle))
         self._again.add(str(bundle))
 
-    def refused(self, bundle: Path) -> None:
-        """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too."""
-        self._refused[str(bundle)] = self._walk.beside(str(bundle))
+    def beside(self, bundle: Path) -> int:
+        """Return what stands beside the take of a bundle as its cycle begins; if that was at once, what stood then."""
+        accepted, then = self._accepted
+        if accepted != str(bundle):
+            return self._walk.beside(str(bundle))
+        self._accepted = "", 0
+        return then
+
+    def refused(self, bundle: Path, beside: int) -> None:
+        """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too.
+
+        `beside`: what stood there when its cycle began; a correction may have come since.
+        """
+        self._refused[str(bundle)] = beside
         if len(self._refused) > MOST_REFUSED:
             del self._refused[next(iter(self._refused))]
 
@@ -142,7 +155,10 @@ class DiskIntake:
     def accept(self, bundle: str) -> bool:
         """Whether nothing waits that came before this lone take."""
         self._refused.pop(bundle, None)
-        return self._inbox.idle and self._accept(Path(bundle))
+        if not (self._inbox.idle and self._accept(Path(bundle))):
+            return False
+        self._accepted = bundle, self._walk.beside(bundle)
+        return True
 
     def answer(self, bundle: str) -> bool:
         """Answer a lone take in this thread."""

@@ -267,9 +267,10 @@ class Worker:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""
         try:
             if rules or not self.life.stopping:
+                beside = self.parts.intake.beside(bundle)
                 report = await self.runner.run(bundle, hinted=hinted, rules=rules)
                 if report.refused:
-                    self.parts.intake.refused(bundle)
+                    self.parts.intake.refused(bundle, beside)
                 elif report.error:
                     self.parts.intake.forget(bundle)
         except FileNotFoundError:

@@ -228,7 +228,11 @@ class FakeIntake:
     def forget(self, bundle: Path) -> None:
         self.forgotten.append(bundle)
 
-    def refused(self, bundle: Path) -> None:
+    def beside(self, bundle: Path) -> int:
+        return hash(bundle)
+
+    def refused(self, bundle: Path, beside: int) -> None:
+        assert beside == hash(bundle)
         self.put_aside.append(bundle)
 
 

@@ -276,6 +276,19 @@ async def test_a_drain_tells_of_folders_that_the_system_does_not_show(
     assert source_of(coached) == "deterministic"
 
 
+async def test_a_manifest_that_is_corrected_while_the_reply_is_awaited_is_seen(place: Place) -> None:
+    bundle = place.root / DAY / "clip_a"
+    bundle.mkdir(parents=True)
+    (bundle / "manifest.json").write_text("{")
+    place.outcomes[session().bpm] = whole_after(5.0)
+    async with place.worker(rescan_interval_s=0.05):
+        place.play("clip_a", session_of="clip_a")
+        await until((bundle / "clip.error.json").exists)
+        (bundle / "manifest.json").write_text("{}")
+        await until(lambda: not (bundle / "clip.error.json").exists(), 5.0)
+    assert check_bundle(bundle) == ()
+
+
 async def test_a_take_beside_a_manifest_that_cannot_be_read_is_coached_once_that_is_corrected(place: Place) -> None:
     bundle = place.root / DAY / "clip_a"
     bundle.mkdir(parents=True)
