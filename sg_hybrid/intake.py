@@ -61,8 +61,6 @@ class DiskIntake:
         self._again: set[str] = set()
         self._refused: dict[str, int] = {}
         """Bundles whose take was refused, and what stood beside it then."""
-        self._accepted: tuple[str, int] = "", 0
-        """The last take that was accepted at once, and what stood beside it then: its cycle has begun to read."""
         self._fresh: dict[str, None] = {}
         self._missing: frozenset[str] = frozenset()
         self._news = anyio.Event()
@@ -122,12 +120,8 @@ class DiskIntake:
         self._again.add(str(bundle))
 
     def beside(self, bundle: Path) -> int:
-        """Return what stands beside the take of a bundle as its cycle begins; if that was at once, what stood then."""
-        accepted, then = self._accepted
-        if accepted != str(bundle):
-            return self._walk.beside(str(bundle))
-        self._accepted = "", 0
-        return then
+        """Return what stands beside the take of a bundle, for `refused`."""
+        return self._walk.beside(str(bundle))
 
     def refused(self, bundle: Path, beside: int) -> None:
         """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too.
@@ -155,10 +149,7 @@ class DiskIntake:
     def accept(self, bundle: str) -> bool:
         """Whether nothing waits that came before this lone take."""
         self._refused.pop(bundle, None)
-        if not (self._inbox.idle and self._accept(Path(bundle))):
-            return False
-        self._accepted = bundle, self._walk.beside(bundle)
-        return True
+        return self._inbox.idle and self._accept(Path(bundle))
 
     def answer(self, bundle: str) -> bool:
         """Answer a lone take in this thread."""
