@@ -3,8 +3,17 @@
 const read = (name) => sessionStorage.getItem(`sg.${name}`);
 const write = (name, value) => sessionStorage.setItem(`sg.${name}`, value);
 
+/** A random UUID. `crypto.randomUUID` is missing where the page comes from another machine: that is plain HTTP. */
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/u, "$1-$2-$3-$4-");
+}
+
 function newId() {
-  const id = crypto.randomUUID();
+  const id = randomId();
   write("session", id);
   return id;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 
 from playwright.sync_api import expect
 
@@ -110,6 +111,14 @@ def test_the_session_of_the_tab_goes_with_each_clip(practice: Practice) -> None:
         practice.make("C")
     asked = json.loads(request.value.post_data or "")
     assert asked["session_id"] == practice.page.evaluate("sessionStorage.getItem('sg.session')")
+
+
+def test_the_page_works_where_it_comes_from_another_machine(practice: Practice) -> None:
+    """There (`--allow-remote`) it is plain HTTP, and browsers keep some of their functions from it."""
+    practice.page.evaluate("delete Crypto.prototype.randomUUID; sessionStorage.clear()")
+    session = practice.page.evaluate("import('/static/session.js?anew').then(({ session }) => session.id)")
+    assert str(uuid.UUID(session)) == session
+    assert uuid.UUID(session).version == 4
 
 
 def test_two_tabs_are_two_sessions(visit: Visit, world: World) -> None:
