@@ -16,6 +16,7 @@ CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SMALLEST: ViewportSize = {"width": 320, "height": 640}
 TOUCH_PX = 44
+GROUND = "one => getComputedStyle(one).backgroundColor"
 
 
 def full(practice: Practice, world: World) -> Practice:
@@ -154,6 +155,25 @@ def test_nothing_moves_where_motion_is_unwanted(visit: Visit, world: World) -> N
     practice.make("C")
     durations = "[...document.querySelectorAll('*')].map(one => getComputedStyle(one).transitionDuration)"
     assert set(practice.page.evaluate(durations)) == {"0s"}
+
+
+def test_high_contrast_hides_neither_play_nor_what_is_lit_or_on(practice: Practice) -> None:
+    practice.page.emulate_media(forced_colors="active")
+    try:
+        practice.make("C", tempo=60)
+        loop = practice.button("Loop")
+        off = loop.evaluate(GROUND)
+        loop.click()
+        practice.button("Count-in").click()
+        assert loop.evaluate(GROUND) != off
+        symbol = practice.play_button.locator("svg").first
+        assert symbol.evaluate("one => getComputedStyle(one).fill") != practice.play_button.evaluate(GROUND)
+        practice.play_button.click()
+        lit, ground = practice.chart.locator("[aria-current]"), practice.chart.evaluate(GROUND)
+        assert lit.evaluate(GROUND) != ground
+        assert practice.page.locator("#progress").evaluate(GROUND) != ground
+    finally:
+        practice.page.emulate_media(forced_colors="none")
 
 
 def test_the_policy_of_the_page_forbids_inline_scripts_and_other_hosts(practice: Practice, world: World) -> None:
