@@ -1,6 +1,6 @@
 // What the coach says of the take. The hint is the coach's; AI tips stand beside it, as another voice.
 
-import { byId, el, say, show } from "./dom.js";
+import { byId, el, say, show, write } from "./dom.js";
 
 const VERDICTS = { pass: "Passed", struggle: "Getting there", fail: "Not yet" };
 const STATES = {
@@ -20,11 +20,16 @@ function trendWords(trend) {
   return rounded === 0 ? "as your takes before" : `${signed(rounded)} against your takes before`;
 }
 
+function fillTexts(element, texts) {
+  const present = [...element.children].map(({ textContent }) => textContent);
+  if (present.join("\n") !== texts.join("\n")) element.replaceChildren(...texts.map((text) => el("p", {}, text)));
+}
+
 function fillTip(id, tip, origin) {
   const texts = TEXTS.map((name) => tip?.[name]).filter(Boolean);
   show(byId(id), texts.length > 0);
-  byId(`${id}-text`).replaceChildren(...texts.map((text) => el("p", {}, text)));
-  byId(`${id}-origin`).textContent = tip ? [origin, tip.model_id].filter(Boolean).join(" · ") : "";
+  fillTexts(byId(`${id}-text`), texts);
+  write(byId(`${id}-origin`), tip ? [origin, tip.model_id].filter(Boolean).join(" · ") : "");
 }
 
 export class Coach {
@@ -60,14 +65,14 @@ export class Coach {
     const deaf = state === "waiting" && !this.#status.workerAlive;
     const text = words ? "" : STATES[deaf ? "deaf" : state];
     const why = state === "refused" && error ? ` ${error.message}` : "";
-    if (byId("coach-state").textContent !== text + why) say(byId("coach-state"), text + why);
+    say(byId("coach-state"), text + why);
   }
 
   #showHint(words, take) {
-    byId("score").textContent = Math.round(words.score * 10) / 10;
-    byId("verdict").textContent = VERDICTS[words.take_result];
-    byId("trend").textContent = trendWords(words.score_trend);
-    byId("hint-text").textContent = words.coach_hint;
+    write(byId("score"), String(Math.round(words.score * 10) / 10));
+    write(byId("verdict"), VERDICTS[words.take_result]);
+    write(byId("trend"), trendWords(words.score_trend));
+    write(byId("hint-text"), words.coach_hint);
     const unsure = take?.timing_measurable === false;
     say(byId("hint-note"), unsure ? "At this tempo the grid is too fine to tell how steady you were." : "");
   }

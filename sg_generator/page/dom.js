@@ -29,9 +29,14 @@ export function show(element, visible) {
   element.hidden = !visible;
 }
 
+/** Sets a text, unless it stands there already: a screen reader reads out again what is set again. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Sets a text, or hides its element when there is nothing to say. */
 export function say(element, text) {
-  element.textContent = text ?? "";
+  write(element, text ?? "");
   show(element, Boolean(text));
 }
 

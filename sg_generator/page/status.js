@@ -1,7 +1,7 @@
 // Who is there: the generator, the coach, the AI. Asked now and then while the page is seen.
 
 import { api } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, write } from "./dom.js";
 
 const EVERY_MS = 10_000;
 
@@ -13,7 +13,7 @@ function words({ worker, ai }) {
 function tell(state, text) {
   const place = byId("status");
   place.dataset.state = state;
-  if (place.textContent !== text) place.textContent = text;
+  write(place, text);
 }
 
 /** `learned({workerAlive, aiOn})` is called with every answer. */

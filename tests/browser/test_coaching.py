@@ -130,6 +130,25 @@ def test_texts_of_an_ai_are_text_and_never_markup(practice: Practice, scripted: 
     expect(practice.hint).to_contain_text("+4.2 against your takes before")
 
 
+def test_what_the_coach_said_is_not_said_again(practice: Practice, scripted: Callable[..., None]) -> None:
+    """Whether the coach runs is asked every ten seconds: a screen reader would read all of it out every time."""
+    tip = {"coaching_tip": "Softly.", "timing_insight": None, "exercise_hint": "Slowly.", "model_id": "a:b@c"}
+    scripted(state="coached", envelope={"deterministic": WORDS, "ai": tip}, origin="live", queued=tip)
+    expect(practice.queued_tip).to_be_visible()
+    practice.page.evaluate(
+        """() => {
+            window.changes = [];
+            const observer = new MutationObserver((seen) => changes.push(...seen.map(({ target }) => target.id)));
+            for (const live of document.querySelectorAll("[aria-live], [role=status]"))
+                observer.observe(live, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    with practice.page.expect_response("**/status"):
+        practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    practice.page.wait_for_timeout(100)
+    assert practice.page.evaluate("changes") == []
+
+
 def test_a_take_that_the_coach_refused_is_explained(practice: Practice, scripted: Callable[..., None]) -> None:
     scripted(state="refused", error={"error_code": "VALIDATION_ERROR", "message": "take.mid: holds no note"})
     expect(practice.page.get_by_text("The coach could not use this take. take.mid: holds no note")).to_be_visible()
