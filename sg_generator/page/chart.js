@@ -38,6 +38,11 @@ function barsOf(clip) {
   });
 }
 
+function isInSight(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > 0 && top < window.innerHeight;
+}
+
 export class Chart {
   #list;
   #chords = [];
@@ -66,9 +71,10 @@ export class Chart {
 
   #mark(chord) {
     if (chord === this.#lit) return;
+    const follow = this.#lit === null || isInSight(this.#lit); // or the player has scrolled away to read
     this.#lit?.removeAttribute("aria-current");
     chord?.setAttribute("aria-current", "true");
-    chord?.closest(".bar").scrollIntoView({ block: "nearest" });
+    if (follow) chord?.closest(".bar").scrollIntoView({ block: "nearest" });
     this.#lit = chord;
   }
 }

@@ -58,6 +58,17 @@ def test_the_chord_that_sounds_is_lit(practice: Practice) -> None:
     expect(lit).to_have_count(0)
 
 
+def test_the_chart_follows_the_music_only_while_it_is_looked_at(practice: Practice) -> None:
+    practice.make("C", tempo=300, bars=64, meter="2/4")
+    begin(practice)
+    expect(practice.page.get_by_text("Bar 1 of 64")).to_be_visible()
+    practice.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    before = practice.page.evaluate("scrollY")
+    expect(practice.page.get_by_text("Bar 3 of 64")).to_be_attached()
+    assert practice.page.evaluate("scrollY") == before > 0
+    practice.stop_button.click()
+
+
 def test_a_repeated_bar_is_lit_in_its_turn(practice: Practice) -> None:
     practice.make("Dm7 | Dm7", tempo=200)
     begin(practice)
