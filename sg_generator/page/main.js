@@ -31,22 +31,20 @@ const story = new Story(session.id);
 const setup = new Setup(make, complain);
 const instrument = new Instrument(hear, complainOfTake);
 let unfollow = () => {};
-let request = null; // what the present clip was asked for with
 
 // A clip
 
 async function make(wanted) {
   complain(null);
   const { clip_id: id } = await api.generate({ ...wanted, session_id: session.id });
-  request = wanted;
-  session.clip = id;
   await open(id);
+  session.clip = id;
   byId("play").focus();
 }
 
 async function open(id) {
-  unfollow();
   const clip = await api.clip(id);
+  unfollow();
   player.load(clip);
   chart.draw(clip);
   titleOf(clip);
@@ -116,8 +114,7 @@ function hearCoach(coaching) {
 /** The same progression with what the coach decided. */
 async function nextRound() {
   const { decision } = coach.latest.envelope.deterministic;
-  const same = request ?? setup.request;
-  setup.fill({ ...same, tempo_bpm: player.clip.tempo + decision.tempo_delta_bpm });
+  setup.again(player.clip.tempo + decision.tempo_delta_bpm);
   const { density_bucket, syncopation_bucket } = decision;
   await setup.submit((wanted) => make({ ...wanted, density_bucket, syncopation_bucket }));
 }

@@ -108,22 +108,23 @@ export class Setup {
     const found = this.#progressions.find((one) => one.name === name);
     if (!found) return;
     clearErrors();
-    this.fill({ ...found, bars: found.bars * Math.ceil(ENOUGH_BARS / found.bars) });
+    this.#fill({ ...found, bars: found.bars * Math.ceil(ENOUGH_BARS / found.bars) });
   }
 
   /** Shows a request in the form. */
-  fill({ chords, style, tempo_bpm: tempo, bars, meter, key }) {
+  #fill({ chords, style, tempo_bpm: tempo, bars, meter, key }) {
     byId("chords").value = chords.join(" | ");
     byId("style").value = style;
-    byId("tempo").value = playable(tempo, byId("tempo"));
+    byId("tempo").value = tempo;
     byId("bars").value = bars;
     byId("meter").value = meter;
     byId("key").value = key ?? "";
   }
 
-  /** What the form asks for now. */
-  get request() {
-    return requestIn();
+  /** Shows what the present clip was asked for with, whatever was typed since, but at another tempo. */
+  again(tempo) {
+    this.#restore(session.form);
+    byId("tempo").value = playable(tempo, byId("tempo"));
   }
 
   async submit(make) {
@@ -132,10 +133,11 @@ export class Setup {
     const request = requestIn();
     const gap = firstGap(request);
     if (gap) return complain(...gap);
+    const form = Object.fromEntries([...INPUTS, "progression"].map((id) => [id, byId(id).value]));
     byId("make").disabled = true;
     try {
       await make(request);
-      session.form = Object.fromEntries([...INPUTS, "progression"].map((id) => [id, byId(id).value]));
+      session.form = form;
     } catch (error) {
       this.#refused(error);
     } finally {

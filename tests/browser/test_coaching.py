@@ -90,6 +90,20 @@ def test_the_next_round_is_what_the_coach_decided(coached: Practice, world: Worl
     expect(coached.hint).to_be_hidden()
 
 
+def test_the_next_round_is_of_the_clip_whatever_was_typed_since(
+    practice: Practice, scripted: Callable[..., None]
+) -> None:
+    scripted(state="coached", envelope={"deterministic": WORDS, "ai": None})
+    practice.page.reload()
+    expect(practice.hint).to_be_visible()
+    practice.page.get_by_text("Play over").click()
+    practice.page.get_by_label("Progression", exact=True).select_option(index=1)
+    with practice.page.expect_request("**/generate") as request:
+        practice.button("Next round, as the coach says").click()
+    assert json.loads(request.value.post_data or "")["chords"] == ["C"]
+    expect(practice.page.get_by_role("heading", name="Your own progression")).to_be_visible()
+
+
 def test_where_no_stream_can_be_had_the_page_asks(practice: Practice, world: World) -> None:
     full = {"status": "failed", "error_code": "GENERATION_ERROR", "error_message": "too many listeners"}
     practice.page.route("**/events", lambda route: route.fulfill(json=full))
