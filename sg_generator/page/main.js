@@ -1,6 +1,6 @@
 // The page's parts, put together: make a clip, play it, hand the take over, show what comes back.
 
-import { api, follow } from "./api.js";
+import { api, follow, Unreachable } from "./api.js";
 import { Chart } from "./chart.js";
 import { Coach } from "./coach.js";
 import { byId, say, show } from "./dom.js";
@@ -15,7 +15,12 @@ import { Story } from "./story.js";
 import { acceptFiles } from "./takefile.js";
 import { Transport } from "./transport.js";
 
-const complain = (error) => say(byId("notice"), error ? error.message : "");
+let begun = false;
+let unreached = false; // the notice says that nobody answers
+function complain(error) {
+  unreached = error instanceof Unreachable;
+  say(byId("notice"), error ? error.message : "");
+}
 const complainOfTake = (text) => say(byId("take-error"), text);
 const reporting =
   (work) =>
@@ -138,9 +143,20 @@ listenForKeys({
   m: () => transport.toggle("metronome"),
   c: () => transport.toggle("count-in"),
 });
-watchStatus((status) => (coach.status = status));
-reporting(async () => {
+const begin = reporting(async () => {
   await setup.load();
-  if (session.clip) await open(session.clip).catch(complain);
+  if (session.clip && !player.clip) await open(session.clip).catch(complain);
   await story.draw();
-})();
+  begun = true;
+});
+
+/** Somebody answers: again, if nobody did before. */
+function answered(status) {
+  coach.status = status;
+  if (!unreached) return;
+  complain(null);
+  if (!begun) begin();
+}
+
+watchStatus(answered);
+begin();

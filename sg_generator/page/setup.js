@@ -93,6 +93,7 @@ export class Setup {
   }
 
   async load() {
+    if (this.#progressions.length > 0) return;
     const [styles, progressions] = await Promise.all([api.styles(), api.progressions()]);
     this.#progressions = progressions;
     byId("style").replaceChildren(...styles.map(({ name, title }) => el("option", { value: name }, title)));

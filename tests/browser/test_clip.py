@@ -93,6 +93,20 @@ def test_a_generator_that_is_gone_is_said_in_plain_words(practice: Practice) -> 
     practice.watch.expect("net::ERR_FAILED")
 
 
+def test_the_page_begins_as_soon_as_the_generator_is_back(practice: Practice) -> None:
+    practice.make("Dm7 | G7")
+    practice.page.route("**/styles", lambda route: route.abort())
+    practice.page.reload()
+    notice = practice.page.get_by_role("alert").filter(has_text="sg-generator serve")
+    expect(notice).to_be_visible()
+    practice.watch.expect("net::ERR_FAILED")
+    practice.page.unroute("**/styles")
+    practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(practice.chart.get_by_role("listitem")).to_have_count(2)
+    expect(notice).to_be_hidden()
+    assert practice.page.get_by_label("Style").input_value() == "swing"
+
+
 def test_a_reload_keeps_the_clip_and_a_new_session_lets_it_go(practice: Practice) -> None:
     practice.make("Ebmaj7 | Cm7")
     before = practice.page.evaluate("sessionStorage.getItem('sg.session')")
