@@ -137,12 +137,13 @@ player.addEventListener("stop", endTake);
 acceptFiles(sendFile, complainOfTake);
 byId("next-round").addEventListener("click", reporting(nextRound));
 byId("new-session").addEventListener("click", newSession);
-listenForKeys({
-  " ": () => player.clip && transport.playOrStop(),
+const keys = {
+  " ": () => transport.playOrStop(),
   l: () => transport.toggle("loop"),
   m: () => transport.toggle("metronome"),
   c: () => transport.toggle("count-in"),
-});
+};
+listenForKeys(keys, () => player.clip !== null);
 const begin = reporting(async () => {
   await setup.load();
   if (session.clip && !player.clip) await open(session.clip).catch(complain);

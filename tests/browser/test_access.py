@@ -112,6 +112,13 @@ def test_shortcuts_work_from_anywhere_but_never_while_typing(practice: Practice)
     expect(practice.play_button).to_be_visible()
 
 
+def test_shortcuts_rest_until_there_is_a_clip(practice: Practice) -> None:
+    practice.page.evaluate("document.activeElement.blur()")
+    practice.page.keyboard.press("c")
+    practice.page.evaluate("document.dispatchEvent(new Event('keydown'))")  # as a browser that fills in a field
+    expect(practice.page.locator("#count-in")).to_have_attribute("aria-pressed", "true")
+
+
 def test_shortcuts_can_be_switched_off(practice: Practice) -> None:
     practice.make("C")
     practice.page.get_by_text("Keyboard", exact=True).click()
