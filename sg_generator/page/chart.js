@@ -4,7 +4,8 @@ import { chordParts } from "./chords.js";
 import { barSeconds } from "./meter.js";
 import { el } from "./dom.js";
 
-const NEARLY_S = 1e-4;
+// A clip counts a beat in whole microseconds, so over 256 bars its chords stray from the bar lines by up to 1 ms.
+const NEARLY_S = 0.005;
 
 function symbolParts(symbol) {
   const { root, quality, bass } = chordParts(symbol);

@@ -93,6 +93,11 @@ def test_a_generator_that_is_gone_is_said_in_plain_words(practice: Practice) -> 
     practice.watch.expect("net::ERR_FAILED")
 
 
+def test_a_long_chart_keeps_its_chords_in_their_bars(practice: Practice) -> None:
+    practice.make("Dm7 G7 | Cmaj7", tempo=140, bars=256, meter="12/8")
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Dm7G7", "Cmaj7"] * 128)
+
+
 def test_the_page_begins_as_soon_as_the_generator_is_back(practice: Practice) -> None:
     practice.make("Dm7 | G7")
     practice.page.route("**/styles", lambda route: route.abort())
