@@ -49,6 +49,7 @@ async function make(wanted) {
 
 async function open(id) {
   const clip = await api.clip(id);
+  await kept?.();
   unfollow();
   player.load(clip);
   chart.draw(clip);
@@ -72,6 +73,8 @@ function titleOf(clip) {
 
 // A take
 
+let kept = null; // sends the last take again, if nobody answered
+
 function hear(data, moment) {
   if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), counted());
 }
@@ -89,23 +92,27 @@ async function endTake() {
   const notes = recorder.take(player.heardAt(), player.clip.seconds);
   recorder.clear();
   say(byId("take-count"), "");
-  if (notes.length > 0) await send(() => api.sendNotes(player.clip.id, notes), `Your take of ${notes.length} notes went to the coach.`);
+  const { id } = player.clip;
+  if (notes.length > 0) await send(() => api.sendNotes(id, notes), `Your take of ${notes.length} notes went to the coach.`);
   else say(byId("take-state"), instrument.connected ? "No note was played." : "");
 }
 
 async function sendFile(base64, name) {
   if (!player.clip) return complainOfTake("Make a clip first: a take is measured against its clip.");
-  await send(() => api.sendFile(player.clip.id, base64), `${name} went to the coach.`);
+  const { id } = player.clip;
+  await send(() => api.sendFile(id, base64), `${name} went to the coach.`);
 }
 
 async function send(sending, done) {
+  kept = null;
   complainOfTake("");
   try {
     await sending();
     say(byId("take-state"), done);
   } catch (error) {
     say(byId("take-state"), "");
-    complainOfTake(error.message);
+    if (error instanceof Unreachable) kept = () => send(sending, done);
+    complainOfTake(kept ? `${error.message} Your take is kept, and sent as soon as it answers.` : error.message);
   }
 }
 
@@ -154,6 +161,7 @@ const begin = reporting(async () => {
 /** Somebody answers: again, if nobody did before. */
 function answered(status) {
   coach.status = status;
+  kept?.();
   if (!unreached) return;
   complain(null);
   if (!begun) begin();

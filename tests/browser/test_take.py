@@ -70,6 +70,23 @@ def test_stop_hands_over_what_was_played_so_far(practice: Practice, world: World
     assert [note["pitch"] for note in sent(request)] == [62, 65]
 
 
+def test_a_take_that_nobody_took_is_sent_as_soon_as_somebody_answers(practice: Practice, world: World) -> None:
+    clip = practice.make("Dm7", tempo=200, bars=16)
+    plug_in(practice)
+    practice.page.route("**/take", lambda route: route.abort())
+    start(practice, world, clip, [(0.0, 62, 0.2), (0.3, 65, 0.1)])
+    expect(practice.page.get_by_text("2 notes heard")).to_be_visible()
+    practice.stop_button.click()
+    expect(practice.page.get_by_role("alert").filter(has_text="Your take is kept")).to_be_visible()
+    practice.watch.expect("net::ERR_FAILED")
+    practice.page.unroute("**/take")
+    with practice.page.expect_request(f"**/clips/{clip}/take") as request:
+        practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert [note["pitch"] for note in sent(request)] == [62, 65]
+    expect(practice.page.get_by_text("Your take of 2 notes went to the coach.")).to_be_visible()
+    expect(practice.page.get_by_text("Your take is kept")).to_be_hidden()
+
+
 def test_of_a_loop_the_last_whole_round_is_the_take(practice: Practice, world: World) -> None:
     clip = practice.make("Dm7", tempo=300, bars=1)
     seconds = 0.8
