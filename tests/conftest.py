@@ -17,8 +17,8 @@ from tests import deep  # noqa: F401 - makes its profile known before the comman
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
 SHARED_DATA = Path(os.environ.get("SG_CORPORA") or HERE.parent.parent / "shared" / "data")
+BROWSER = "tests/browser/"
 MOSTLY_WAITING = (
-    "tests/browser/",
     "tests/process/test_artefacts.py",
     "tests/process/test_generator_safety.py",
     "tests/conformance/test_intake.py",
@@ -26,7 +26,7 @@ MOSTLY_WAITING = (
     "tests/process/test_worker_real.py",
 )
 """Tests that need time, not a processor. They have a worker to themselves: nobody else waits behind them."""
-LONGEST = (*MOSTLY_WAITING, "tests/soak/", "tests/faults/test_faults.py")
+LONGEST = (BROWSER, *MOSTLY_WAITING, "tests/soak/", "tests/faults/test_faults.py")
 
 
 def pytest_configure() -> None:
@@ -37,8 +37,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One for those that mostly wait, and one more than there are processors: others wait now and then."""
-    return (os.cpu_count() or 1) + 2
+    """One for the browser, one for those that mostly wait, and one more than there are processors: others wait, too."""
+    return (os.cpu_count() or 1) + 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,11 +52,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of one file stay together, and those that mostly wait (the page's share a browser, besides)."""
+    """Tests of one file stay together, those of the page (they share a browser), and those that mostly wait."""
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(BROWSER):
+                return "browser"
             return "mostly waiting" if nodeid.startswith(MOSTLY_WAITING) else str(super()._split_scope(nodeid))
 
     return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
