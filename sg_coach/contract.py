@@ -13,6 +13,9 @@ BUNDLE_VERSION: Final = "v1.1"
 MAX_SESSION_BYTES: Final = 1024 * 1024
 """Largest `session.json` that is read, in bytes (1 MiB)."""
 
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
+"""Largest other JSON document of a bundle that is read, in bytes (4 MiB)."""
+
 CLIP_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 """A clip id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or a digit (use fullmatch)."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from .build_time import build_time
 from .commands import Answer, UsageError
-from .contract import COMP_FILE, TAGS_FILE
+from .contract import COMP_FILE, MAX_DOCUMENT_BYTES, TAGS_FILE
 from .errors import InvalidInput
 from .files import Folder
 from .jsontext import parse_json_object
@@ -21,8 +21,6 @@ from .take_plot import plot_bytes, plot_format
 from .timestamps import utc_text
 from .trees import read_file
 from .untrusted import shown
-
-MAX_TAGS_BYTES: Final = 4 * 1024 * 1024
 
 
 def analyze(arguments: Namespace) -> Answer:
@@ -100,7 +98,7 @@ def _report(arguments: Namespace) -> TakeReport:
 def _clip(path: Path) -> tuple[bytes | None, dict[str, Any] | None]:
     """The comping and the tags of a clip, each None if it is not there."""
     with Folder.open(path) as folder:
-        raw = folder.read_if_there(TAGS_FILE, MAX_TAGS_BYTES)
+        raw = folder.read_if_there(TAGS_FILE, MAX_DOCUMENT_BYTES)
         clip = folder.read_if_there(COMP_FILE, MAX_MIDI_BYTES)
     try:
         return clip, None if raw is None else parse_json_object(raw)

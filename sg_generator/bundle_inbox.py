@@ -12,13 +12,20 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sg_coach.contract import ERROR_FILE, FEEDBACK_FILE, FEEDBACK_REF_FILE, MANIFEST_FILE, SESSION_FILE, TAKE_FILE
+from sg_coach.contract import (
+    ERROR_FILE,
+    FEEDBACK_FILE,
+    FEEDBACK_REF_FILE,
+    MANIFEST_FILE,
+    MAX_DOCUMENT_BYTES,
+    SESSION_FILE,
+    TAKE_FILE,
+)
 from sg_coach.digest import sha256_bytes
+from sg_coach.documents import document_or_none
 from sg_coach.errors import InvalidInput
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
-
-from .documents import MAX_DOCUMENT_BYTES, document
 
 _FEEDBACK: Final = {"feedback": FEEDBACK_FILE, "feedback_ref": FEEDBACK_REF_FILE}
 _turns: Final = tuple(threading.Lock() for _ in range(64))
@@ -107,6 +114,6 @@ def _entry(artifact_id: str, data: bytes) -> dict[str, Any]:
 
 def _forget_refusal(folder: Folder) -> None:
     """Why an earlier take could not be used is no news about this one (a generator's own error stays)."""
-    found = document(folder, ERROR_FILE)
+    found = document_or_none(folder, ERROR_FILE)
     if found is not None and found.get("error_code") == "VALIDATION_ERROR":
         folder.unlink(ERROR_FILE)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sg_coach.contract import BASS_FILE, CLIP_FILE, COMP_FILE, TAGS_FILE
+from sg_coach.documents import document_or_none
 from sg_coach.errors import InvalidInput
 from sg_coach.files import Folder
 from sg_coach.models import Density, Syncopation
@@ -16,7 +17,6 @@ from sg_coach.untrusted import shown
 
 from .answers import Notes
 from .clip_sound import Sound, sound_of
-from .documents import document
 from .errors import NotFound
 from .models import DENSITIES, METERS, SYNCOPATIONS
 
@@ -45,7 +45,7 @@ class Tags:
 
 def tags_of(folder: Folder) -> Tags:
     """Return the tags of an open bundle; nothing said if they cannot be read."""
-    found = document(folder, TAGS_FILE) or {}
+    found = document_or_none(folder, TAGS_FILE) or {}
     bars = found.get("bars")
     return Tags(
         session_id=_text(found.get("session_id")),
@@ -105,7 +105,7 @@ def quarters_a_minute(folder: Folder) -> tuple[float, str]:
             return sound.tempo_bpm, sound.meter
     except InvalidInput:
         pass  # the worker will say what is wrong with it
-    found: dict[str, Any] = document(folder, TAGS_FILE) or {}
+    found: dict[str, Any] = document_or_none(folder, TAGS_FILE) or {}
     meter = found.get("meter")
     return _number(found.get("tempo_bpm")) or _DEFAULT_BPM, meter if meter in METERS else "4/4"
 

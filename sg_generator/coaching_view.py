@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from sg_coach.contract import AI_FILE, COACH_FILE, ERROR_FILE, MANIFEST_FILE, QUEUED_FILE, SESSION_FILE, TAKE_FILE
 from sg_coach.digest import sha256_bytes
+from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_coach.models import CoachingDeterministic, SessionRecord
 
 from .answers import Coaching, CoachingState, Envelope, TakeFacts
-from .documents import document, document_and_digest, entry_of, is_listed
+from .documents import document_and_digest, entry_of, is_listed
 
 WATCHED: Final = (MANIFEST_FILE, SESSION_FILE, TAKE_FILE, COACH_FILE, AI_FILE, QUEUED_FILE, ERROR_FILE)
 """The files that an answer is made of."""
@@ -66,7 +67,7 @@ def coaching_of(folder: Folder, clip_id: str) -> Coaching:
 
 
 def _look(folder: Folder) -> _Seen:
-    manifest = document(folder, MANIFEST_FILE)
+    manifest = document_or_none(folder, MANIFEST_FILE)
     raw_session, digest = document_and_digest(folder, SESSION_FILE)
     session = _session(raw_session)
     take = _take_digest(folder)
@@ -79,7 +80,7 @@ def _look(folder: Folder) -> _Seen:
         coaching=_current_coaching(folder, manifest, digest),
         ai=_listed(folder, manifest, AI_FILE),
         queued=_listed(folder, manifest, QUEUED_FILE),
-        error=document(folder, ERROR_FILE),
+        error=document_or_none(folder, ERROR_FILE),
     )
 
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
+from sg_coach.contract import MAX_DOCUMENT_BYTES
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
-
-MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
-"""Largest document that is read."""
-
-
-def document(folder: Folder, name: str) -> dict[str, Any] | None:
-    """Return a document, or None if it is not there or cannot be read."""
-    return document_and_digest(folder, name)[0]
 
 
 def document_and_digest(folder: Folder, name: str) -> tuple[dict[str, Any] | None, str | None]:

@@ -10,12 +10,13 @@ from typing import Any, Final
 import structlog
 
 from sg_coach.contract import SESSION_FILE, TAGS_FILE
+from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
 from sg_coach.session_index import read_entries
 
 from .answers import Story, StoryClip, StoryTake, StoryVerdict
-from .documents import document, document_and_digest
+from .documents import document_and_digest
 from .library import Library, Told, in_order, is_clip_id
 
 MAX_DAYS: Final = 60
@@ -106,7 +107,7 @@ def _of_bundle(day: Path, entry: Entry) -> tuple[Mapping[str, Any], Mapping[str,
     try:
         with Folder.open(day / clip_id) as folder:
             session, digest = document_and_digest(folder, SESSION_FILE)
-            tags = document(folder, TAGS_FILE) or {}
+            tags = document_or_none(folder, TAGS_FILE) or {}
     except (OSError, CoachError):
         return {}, {}
     return (session if session is not None and digest == entry.get("input_sha256") else {}), tags

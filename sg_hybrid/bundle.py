@@ -22,12 +22,14 @@ from sg_coach.contract import (
     COACH_FILE,
     ERROR_FILE,
     MANIFEST_FILE,
+    MAX_DOCUMENT_BYTES,
     MAX_SESSION_BYTES,
     QUEUED_FILE,
     SESSION_FILE,
     TAGS_FILE,
 )
 from sg_coach.digest import sha256_bytes
+from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
 from sg_coach.files import Folder, Unsettled
 from sg_coach.jsontext import parse_json_object, to_json_bytes
@@ -42,7 +44,7 @@ from .manifest import artifact, coach_entry, entries, manifest_with, parse_clip_
 from .models import AiAddendum, Coached, Origin, ReplyContext, Take, program_key
 from .ports import Clock
 from .post import Leave
-from .settled import MAX_DOCUMENT_BYTES, Admitted, document_or_none, unsettled_by_session
+from .settled import Admitted, unsettled_by_session
 from .standing import as_it_stands
 from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refuse_outdated
 

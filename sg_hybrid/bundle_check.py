@@ -18,6 +18,7 @@ from sg_coach.contract import (
     COACH_FILE,
     ERROR_FILE,
     MANIFEST_FILE,
+    MAX_DOCUMENT_BYTES,
     MAX_SESSION_BYTES,
     QUEUED_FILE,
     SESSION_FILE,
@@ -28,7 +29,7 @@ from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
 from sg_coach.models import CoachingDeterministic, SessionRecord
 
-from .bundle_reader import MAX_DOCUMENT_BYTES, is_legacy, is_that_file, legacy_coaching, listed_as
+from .bundle_reader import is_legacy, is_that_file, legacy_coaching, listed_as
 from .manifest import OURS, Artifact, check_manifest, coach_entry, parse_clip_identity
 from .models import AiAddendum
 

@@ -15,7 +15,15 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from sg_coach.contract import AI_FILE, BUNDLE_VERSION, COACH_FILE, ERROR_FILE, MANIFEST_FILE, QUEUED_FILE
+from sg_coach.contract import (
+    AI_FILE,
+    BUNDLE_VERSION,
+    COACH_FILE,
+    ERROR_FILE,
+    MANIFEST_FILE,
+    MAX_DOCUMENT_BYTES,
+    QUEUED_FILE,
+)
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import Folder
@@ -25,9 +33,6 @@ from sg_coach.timestamps import parse_rfc3339, utc_text
 
 from .errors import BundleRefused
 from .models import AiAddendum, AiStatus, Envelope
-
-MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
-"""Largest JSON document that is read, in bytes."""
 
 LEGACY_KEYS: Final = ("coach", "coaching")
 """Where a v1.0 manifest holds the deterministic coaching itself."""

@@ -9,28 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sg_coach.contract import (
     AI_FILE,
     COACH_FILE,
     ERROR_FILE,
     MANIFEST_FILE,
+    MAX_DOCUMENT_BYTES,
     MAX_SESSION_BYTES,
     SESSION_FILE,
     TAGS_FILE,
     TAKE_FILE,
 )
 from sg_coach.digest import sha256_bytes
+from sg_coach.documents import document_or_none
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.files import Folder, is_temporary
 from sg_coach.jsontext import parse_json_object
 
 from .manifest import AI_COACH, coach_entry, lists, parse_clip_identity
 from .take_intake import MAX_TAKE_BYTES, is_of_another
-
-MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
-"""Largest manifest, tags or coaching file that is read, in bytes."""
 
 Admitted = Callable[[Path, str, str], bool]
 """Whether the session index of a day folder has the entry of a take, by clip id and take id."""
@@ -52,15 +51,6 @@ def unsettled_by_session(bundles: Sequence[Path], admitted: Admitted) -> list[li
                 continue
         groups.setdefault(session_id if isinstance(session_id, str) else bundle, []).append(bundle)
     return list(groups.values())
-
-
-def document_or_none(folder: Folder, name: str) -> dict[str, Any] | None:
-    """Return a document that helps but is not needed: one that cannot be read counts as absent."""
-    try:
-        raw = folder.read_if_there(name, MAX_DOCUMENT_BYTES)
-        return None if raw is None else parse_json_object(raw)
-    except (InvalidInput, UnsafePath):
-        return None
 
 
 def is_listed(entry: Mapping[str, Any], take_id: str, coaching: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sg_coach.contract import AI_FILE, COACH_FILE, MANIFEST_FILE, QUEUED_FILE
+from sg_coach.contract import AI_FILE, COACH_FILE, MANIFEST_FILE, MAX_DOCUMENT_BYTES, QUEUED_FILE
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
@@ -16,7 +16,7 @@ from sg_coach.models import CoachingDeterministic
 
 from .manifest import AI_COACH, artifact, coach_entry, lists, manifest_with, manifest_without_ours
 from .models import AiAddendum, Coached
-from .settled import MAX_DOCUMENT_BYTES, is_listed
+from .settled import is_listed
 
 
 def as_it_stands(folder: Folder, manifest: dict[str, Any], coached: Coached) -> Coached:

@@ -7,11 +7,12 @@ thread of its own and outside the folder's lock; only the write is inside.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from sg_coach.contract import COMP_FILE, MAX_SESSION_BYTES, SESSION_FILE, TAGS_FILE, TAKE_FILE
 from sg_coach.digest import sha256_bytes
-from sg_coach.errors import CoachError, InvalidInput, UnsafePath
+from sg_coach.documents import document_or_none
+from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
 from sg_coach.models import SessionRecord
@@ -24,8 +25,6 @@ MAX_TAKE_BYTES: Final = 256 * 1024
 
 ANALYSIS_THREADS: Final = 1
 """Takes are analysed one after the other: it is all computing, and nobody else's hint shall wait for it."""
-
-_MAX_TAGS_BYTES: Final = 4 * 1024 * 1024
 
 
 def analyse_take_file(folder: Folder, analysed: Callable[[SessionRecord], None] = lambda _session: None) -> bool:
@@ -46,7 +45,7 @@ def analyse_take_file(folder: Folder, analysed: Callable[[SessionRecord], None] 
         take,
         name=folder.path.name.removeprefix(OTA_PREFIX),
         clip=folder.read_if_there(COMP_FILE, MAX_TAKE_BYTES),
-        tags=_tags(folder),
+        tags=document_or_none(folder, TAGS_FILE) or {},
         grid_if_another=True,
     )
     with folder.lock():
@@ -85,12 +84,3 @@ def _made_from(record: bytes) -> object:
         return parse_json_object(record).get("take_sha256")
     except InvalidInput:
         return None
-
-
-def _tags(folder: Folder) -> dict[str, Any]:
-    """What the clip's tags say; tags that cannot be read help nobody and count as absent."""
-    try:
-        raw = folder.read_if_there(TAGS_FILE, _MAX_TAGS_BYTES)
-        return {} if raw is None else parse_json_object(raw)
-    except (InvalidInput, UnsafePath):
-        return {}
