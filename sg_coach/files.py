@@ -143,18 +143,23 @@ class Folder:
         Raises UnsafePath for a symlink, FIFO, device, folder or a file with several hard links, InvalidInput for one
         larger than `max_bytes`, FileNotFoundError if it is not there.
         """
-        fd = open_plain(name, shown=self.path / name, dir_fd=self.fd)
-        try:
-            return read_bounded(fd, self.path / name, max_bytes)
-        finally:
-            os.close(fd)
+        return self._read(name, max_bytes)
 
+    @_naming_the_file
     def read_if_there(self, name: str, max_bytes: int) -> bytes | None:
         """`read`, or None if the file is not there."""
         try:
-            return self.read(name, max_bytes)
+            return self._read(name, max_bytes)
         except FileNotFoundError:
             return None
+
+    def _read(self, name: str, max_bytes: int) -> bytes:
+        shown = self.path / name
+        fd = open_plain(name, shown=shown, dir_fd=self.fd)
+        try:
+            return read_bounded(fd, shown, max_bytes)
+        finally:
+            os.close(fd)
 
     # Writing
 
