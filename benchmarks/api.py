@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks._scratch import scratch
 from benchmarks.table import Row, at_most, below, known
 
 CLIENTS = 4
@@ -24,7 +24,7 @@ PEER = "a bare FastAPI answer"
 
 
 def run() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as (port, process), _bare() as bare_port:
+    with scratch("api") as folder, _server(folder) as (port, process), _bare() as bare_port:
         bare = _rate(bare_port, "GET", "/status")
         clip_id = _ask(http.client.HTTPConnection("127.0.0.1", port), "POST", "/generate", CLIP)["clip_id"]
         rates = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -13,6 +11,7 @@ from uuid import UUID
 from tests.fake_edges import session
 
 from ._children import write_bare
+from ._scratch import scratch
 from .hint import Child
 from .table import Row
 
@@ -53,12 +52,9 @@ def _bare(base: Path, day: Path) -> float:
 
 def _round() -> tuple[float, float]:
     """Return seconds for our way and for the bare one. In turn: a shared disk is another one a second later."""
-    base = Path(tempfile.mkdtemp(prefix="bench-burst-", dir=".")).absolute()
-    try:
+    with scratch("burst") as base:
         ours, day = _coached(base)
         return ours, _bare(base, day)
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def run() -> list[Row]:

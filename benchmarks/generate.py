@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 import mido
 
+from benchmarks._scratch import scratch
 from benchmarks.table import Row, at_most, below, known
 from sg_generator.engine import arrange
 from sg_generator.midi import files_of
@@ -35,12 +35,12 @@ def run() -> list[Row]:
     documents = [_document(number) for number in range(RUNS)]
     requests = [request_from(document) for document in documents]
     arranged = [arrange(request) for request in requests]
-    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as call:
+    with scratch("generate") as folder, _server(folder) as call:
         bare: list[float] = []
         music: list[float] = []
         http_call: list[float] = []
         for document, request, arrangement in zip(documents, requests, arranged, strict=True):
-            bare.append(_ms(partial(_bare, arrangement, Path(folder) / "bare.mid")))
+            bare.append(_ms(partial(_bare, arrangement, folder / "bare.mid")))
             music.append(_ms(partial(_music, request)))
             http_call.append(_ms(partial(call, document)))
     peer = "mido writing the same notes"

@@ -7,12 +7,10 @@ An outside observer sees the file appear (inotify); when it is durable, the proc
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ from uuid import UUID
 from tests.fake_edges import session
 
 from ._children import IN_MOVED_TO, events, watch
+from ._scratch import scratch
 from .table import Row, at_most, below, known
 
 TAKES: Final = 300
@@ -103,7 +102,11 @@ def p99(values: list[float]) -> float:
 
 def run() -> list[Row]:
     """Three figures of the hint."""
-    base = Path(tempfile.mkdtemp(prefix="bench-hint-", dir=".")).absolute()
+    with scratch("hint") as base:
+        return _run_in(base)
+
+
+def _run_in(base: Path) -> list[Row]:
     storm = subprocess.Popen([sys.executable, "-m", "benchmarks._storm"], stdout=subprocess.PIPE, text=True)
     try:
         assert storm.stdout is not None
@@ -113,11 +116,10 @@ def run() -> list[Row]:
         stormy = Child(base, "stormy", "worker", ai | {"AI_COACH_LATE_WINDOW_S": "3", "AI_COACH_GRACE_S": "0"})
         visible, durable = Child(base, "visible", "bare_visible"), Child(base, "durable", "bare_durable")
         rules = Child(base, "rules", "bare_rules")
-        in_turn([quiet, visible, rules, durable, stormy])
+        in_turn([quiet, durable, stormy, visible, rules])  # what is not synced comes last
     finally:
         storm.terminate()
         storm.wait(10)
-        shutil.rmtree(base, ignore_errors=True)
     return [
         at_most(
             "take → hint visible, p50", p50(quiet.visible), "µs", "inotify + write + rename", p50(visible.visible), 2

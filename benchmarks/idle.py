@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
+from ._scratch import scratch
 from .table import Row, below
 
 SETTLE_S: Final = 75.0
@@ -25,7 +24,11 @@ BUNDLES: Final = 20
 
 def _measure(environ: dict[str, str]) -> tuple[float, float]:
     """Return (CPU ms per second, RSS in MiB) of an idle `sg-hybrid run`."""
-    base = Path(tempfile.mkdtemp(prefix="bench-idle-", dir=".")).absolute()
+    with scratch("idle") as base:
+        return _measure_in(base, environ)
+
+
+def _measure_in(base: Path, environ: dict[str, str]) -> tuple[float, float]:
     for number in range(BUNDLES):
         (base / "bundles" / "2026-02-04" / f"clip_{number}").mkdir(parents=True)
     command = [sys.executable, "-m", "sg_hybrid", "run", "--bundle-root", str(base / "bundles")]
@@ -40,7 +43,6 @@ def _measure(environ: dict[str, str]) -> tuple[float, float]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def _cpu_ms(pid: int) -> float:

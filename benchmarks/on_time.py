@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from sg_hybrid.models import Usage
 from sg_hybrid.prices import cost_usd
 
+from ._scratch import scratch
 from .table import Row
 
 PROFILES: Final = ("published", "good-hour", "optimistic", "lan", "broken")
@@ -22,7 +21,11 @@ MODEL: Final = "anthropic:claude-haiku-5-5@latest"
 
 def measure(profile: str, seed: int = 1) -> dict[str, Any]:
     """Play fifty sessions against the simulator with one profile."""
-    base = Path(tempfile.mkdtemp(prefix="bench-on-time-", dir=".")).absolute()
+    with scratch("on-time") as base:
+        return _measure_in(base, profile, seed)
+
+
+def _measure_in(base: Path, profile: str, seed: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks._service", profile, str(seed)]
     service = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -35,7 +38,6 @@ def measure(profile: str, seed: int = 1) -> dict[str, Any]:
     finally:
         service.terminate()
         service.wait(10)
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def rows_of(profile: str, found: dict[str, Any]) -> list[Row]:

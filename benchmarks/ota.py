@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from benchmarks._scratch import scratch
 from benchmarks.table import Row, at_most, below, known, medians
 from sg_coach import (
     BundleBuildResult,
@@ -40,8 +40,8 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 
 def run() -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        return [*_speed(Path(folder)), _memory(Path(folder))]
+    with scratch("ota") as folder:
+        return [*_speed(folder), _memory(folder)]
 
 
 def _speed(folder: Path) -> list[Row]:

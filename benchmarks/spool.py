@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sqlite3
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from sg_hybrid.spool import DiskSpool
 from sg_hybrid.spool_state import SpoolOptions
 
 from ._children import write_bare
+from ._scratch import scratch
 from .table import Row, at_most, known
 
 PUTS: Final = 300
@@ -87,6 +86,7 @@ async def _puts(folder: Path) -> list[Row]:
     document = _addendum("clip").model_dump_json(indent=2).encode()
     times: dict[str, list[float]] = {name: [] for name in ("ours", "bare", *peers)}
     for number in range(PUTS):
+        write_bare(bare, f"settled_{number}", b"", durable=True)  # what peers left unsynced is nobody's work here
         clip = f"clip_{number:05d}"
         addendum, context = _addendum(clip), _context(clip)
         begin = time.perf_counter()
@@ -188,9 +188,6 @@ def run() -> list[Row]:
     import structlog
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    folder = Path(tempfile.mkdtemp(prefix="bench-spool-", dir=".")).absolute()
-    try:
+    with scratch("spool") as folder:
         rows: list[Row] = _run(_all, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return rows
+        return rows
