@@ -146,12 +146,8 @@ class Intake(Protocol):
         """The take could not be coached: bring it again at the next rescan."""
         ...
 
-    def beside(self, bundle: Path) -> int:
-        """Return what stands beside a take as its cycle begins, for `refused`."""
-        ...
-
-    def refused(self, bundle: Path, beside: int) -> None:
-        """The take cannot be coached as its bundle is: bring it again when a file differs from `beside`, too."""
+    def refused(self, bundle: Path) -> None:
+        """The take cannot be coached as its bundle is: bring it again when a file beside it changes, too."""
         ...
 
 

@@ -102,9 +102,10 @@ class Scanner:
         """Return the takes of these bundles."""
         return [take for bundle in bundles if (take := self._walk.take(bundle))]
 
-    def corrected(self, refused: Mapping[str, int]) -> list[str]:
-        """Return those refused bundles beside whose take something else stands now (see `Walk.beside`)."""
-        return [bundle for bundle, beside in refused.items() if self._walk.beside(bundle) != beside]
+    def corrected(self, refused: Mapping[str, int | None]) -> dict[str, int]:
+        """Return those refused bundles beside whose take something else stands now, and what (see `Walk.beside`)."""
+        now = {bundle: self._walk.beside(bundle) for bundle in refused}
+        return {bundle: beside for bundle, beside in now.items() if beside != refused[bundle]}
 
     def look_into(self, folders: Sequence[str]) -> tuple[list[Sighting], list[str]]:
         """Return the takes in folders that appeared, and the bundles in them that nobody played yet."""

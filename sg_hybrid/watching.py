@@ -11,7 +11,7 @@ from .layout import Kind, Root
 
 
 class Sink(Protocol):
-    """Who is told. All but `answer` on the event loop; none of these waits."""
+    """Who is told. All but `answer` and `accept` on the event loop; none of those waits, or touches a disk."""
 
     def takes(self, bundles: Iterable[str]) -> None:
         """The take (`session.json` or `take.mid`) of these bundles is new."""

@@ -267,10 +267,9 @@ class Worker:
         """One cycle, whatever happens in it: the worker never stops for one bundle."""
         try:
             if rules or not self.life.stopping:
-                beside = self.parts.intake.beside(bundle)
                 report = await self.runner.run(bundle, hinted=hinted, rules=rules)
                 if report.refused:
-                    self.parts.intake.refused(bundle, beside)
+                    self.parts.intake.refused(bundle)
                 elif report.error:
                     self.parts.intake.forget(bundle)
         except FileNotFoundError:

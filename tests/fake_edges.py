@@ -228,11 +228,7 @@ class FakeIntake:
     def forget(self, bundle: Path) -> None:
         self.forgotten.append(bundle)
 
-    def beside(self, bundle: Path) -> int:
-        return hash(bundle)
-
-    def refused(self, bundle: Path, beside: int) -> None:
-        assert beside == hash(bundle)
+    def refused(self, bundle: Path) -> None:
         self.put_aside.append(bundle)
 
 

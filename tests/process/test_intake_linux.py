@@ -286,6 +286,36 @@ async def test_symlinks_and_missing_roots_are_reported_once(root: Path, tmp_path
     assert [event["root"] for event in named(logged, "bundle_root_missing")] == [str(tmp_path / "missing")]
 
 
+async def test_a_lone_take_never_overtakes_takes_that_are_being_looked_at(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles = [root / DAY / f"clip_{n}" for n in range(2)]
+    for bundle in bundles:
+        bundle.mkdir(parents=True)
+    stuck, free = threading.Event(), threading.Event()
+    takes_in = scanner.Scanner.takes_in
+
+    def slow(self: scanner.Scanner, looked_at: Iterable[str]) -> list[Sighting]:
+        stuck.set()
+        assert free.wait(10)
+        return takes_in(self, looked_at)
+
+    async with watching(root, "inotify") as receiver:
+        answers = Answers()
+        answers.willing = False
+        receiver.intake.answer_at_once(answers)
+        monkeypatch.setattr(scanner.Scanner, "takes_in", slow)
+        put(bundles[0])
+        while not stuck.is_set():
+            await anyio.sleep(0.001)
+        answers.willing = True
+        put(bundles[1])
+        await anyio.sleep(0.05)
+        free.set()
+        await receiver.until(*bundles)
+    assert answers.begun == bundles[:1]
+
+
 async def test_slow_disk_in_one_folder_does_not_delay_a_take_in_another(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
