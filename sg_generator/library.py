@@ -30,7 +30,7 @@ MAX_REMEMBERED: Final = 10_000
 """So many clips are found again without looking through the days."""
 
 Told = tuple[Path, dict[str, Any]]
-"""An entry of a session index, and its day folder."""
+"""An entry of a session index, and the index's folder: a day's, or a root for the bundles directly under it."""
 
 _CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 
@@ -39,7 +39,7 @@ class Library:
     """The bundles under some roots; safe from several threads."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        self._roots = tuple(roots)
+        self.roots = tuple(roots)
         self._lock = threading.Lock()
         self._where: dict[str, Path] = {}
 
@@ -61,24 +61,40 @@ class Library:
 
     def days(self, newest: int) -> list[Path]:
         """Return the folders of so many dates, newest first (of one date, in the order of the roots)."""
-        found = [path for root in self._roots for path in _folders(root) if is_day_name(path.name)]
+        found = [path for root in self.roots for path in _folders(root) if is_day_name(path.name)]
         dates = set(sorted({path.name for path in found}, reverse=True)[:newest])
         return sorted((path for path in found if path.name in dates), key=lambda path: path.name, reverse=True)
 
     def entries_of_day(self, day: date) -> list[dict[str, Any]]:
-        """Return what the session indexes of a date tell, oldest first. Raises InvalidInput, UnsafePath, OSError."""
-        folders = [path for root in self._roots if is_folder(path := root / day.isoformat())]
-        return [entry for _, entry in in_order([(path, one) for one in read_entries(path)] for path in folders)]
+        """Return what the session indexes tell of a date (UTC), oldest first.
+
+        Those of the roots, where bundles of the OTA layout have their entries, hold any date's. Raises InvalidInput,
+        UnsafePath, OSError.
+        """
+        date_text = day.isoformat()
+        folders = [path for root in self.roots for path in (root / date_text, root) if is_folder(path)]
+        indexes = [[(path, one) for one in read_entries(path) if _may_be_of(one, path, date_text)] for path in folders]
+        return [entry for _, entry in in_order(indexes)]
 
     def _places(self, clip_id: str) -> Iterator[Path]:
         yield from (day / clip_id for day in self.days(newest=100_000))
-        yield from (root / f"{OTA_PREFIX}{clip_id}" for root in self._roots)
+        yield from (root / f"{OTA_PREFIX}{clip_id}" for root in self.roots)
 
     def _remember(self, clip_id: str, path: Path) -> None:
         with self._lock:
             if len(self._where) >= MAX_REMEMBERED:
                 self._where.clear()
             self._where[clip_id] = path
+
+
+def bundle_in(folder: Path, clip_id: str) -> Path:
+    """Return the place of the bundle that the index in `folder` names by its clip."""
+    named = folder / clip_id
+    return named if is_folder(named) else folder / f"{OTA_PREFIX}{clip_id}"
+
+
+def _may_be_of(entry: dict[str, Any], folder: Path, date_text: str) -> bool:
+    return folder.name == date_text or str(entry.get("timestamp")).startswith(date_text)
 
 
 def in_order(indexes: Iterable[Sequence[Told]]) -> list[Told]:

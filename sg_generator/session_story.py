@@ -13,11 +13,12 @@ from sg_coach.contract import SESSION_FILE, TAGS_FILE
 from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
+from sg_coach.plainfile import is_folder
 from sg_coach.session_index import read_entries
 
 from .answers import Story, StoryClip, StoryTake, StoryVerdict
 from .documents import document_and_digest
-from .library import Library, Told, in_order, is_clip_id
+from .library import Library, Told, bundle_in, in_order, is_clip_id
 
 MAX_DAYS: Final = 60
 MAX_EACH: Final = 200
@@ -46,43 +47,44 @@ def story_of(session_id: str, library: Library) -> Story:
 
 
 def _entries_of(session_id: str, library: Library) -> list[Told]:
-    """The session's entries with their day folders, oldest first; of a very long session the newest."""
-    wanted, found = session_id.lower(), list[Told]()
-    for _, folders in groupby(library.days(MAX_DAYS), key=lambda day: day.name):
-        of_date = in_order([(day, entry) for entry in _index_of(day)] for day in folders)
-        found = [told for told in of_date if str(told[1].get("session_id", "")).lower() == wanted] + found
+    """The session's entries with their indexes' folders, oldest first; of a very long session the newest."""
+    found = list[Told]()
+    for _, days in groupby(library.days(MAX_DAYS), key=lambda day: day.name):
+        found = in_order(_told_in(day, session_id) for day in days) + found
         if len(found) > _SCANNED:
             break
-    return found
+    return in_order([found, *(_told_in(root, session_id) for root in library.roots if is_folder(root))])
 
 
-def _index_of(day: Path) -> list[Entry]:
+def _told_in(folder: Path, session_id: str) -> list[Told]:
     try:
-        return read_entries(day)
+        entries = read_entries(folder)
     except CoachError as error:
-        _log.warning("session_index_unreadable", folder=str(day), error=str(error))
+        _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
         return []
+    wanted = session_id.lower()
+    return [(folder, entry) for entry in entries if str(entry.get("session_id", "")).lower() == wanted]
 
 
 def _takes(found: list[Told]) -> list[StoryTake]:
-    scored = [(day, entry) for day, entry in found if _number(entry.get("score")) is not None]
+    scored = [(folder, entry) for folder, entry in found if _number(entry.get("score")) is not None]
     told = list(_with_trends(scored))
-    return [_take(day, entry, trend) for day, entry, trend in told[-MAX_EACH:]]
+    return [_take(folder, entry, trend) for folder, entry, trend in told[-MAX_EACH:]]
 
 
 def _with_trends(scored: list[Told]) -> Iterator[tuple[Path, Entry, float | None]]:
     """Each take with its score against the average of the takes before it on the same program."""
     averages: dict[str, float] = {}
-    for day, entry in scored:
+    for folder, entry in scored:
         program, before = str(entry.get("program")), averages.get(str(entry.get("program")))
         score, after = _number(entry.get("score")), _number(entry.get("score_ema"))
-        yield day, entry, None if before is None or score is None else round(score - before, 2) + 0.0
+        yield folder, entry, None if before is None or score is None else round(score - before, 2) + 0.0
         if after is not None:
             averages[program] = after
 
 
-def _take(day: Path, entry: Entry, trend: float | None) -> StoryTake:
-    session, tags = _of_bundle(day, entry)
+def _take(folder: Path, entry: Entry, trend: float | None) -> StoryTake:
+    session, tags = _of_bundle(folder, entry)
     beats = session.get("error_by_beat_ms")
     return StoryTake(
         clip_id=str(entry.get("clip_id")),
@@ -99,13 +101,13 @@ def _take(day: Path, entry: Entry, trend: float | None) -> StoryTake:
     )
 
 
-def _of_bundle(day: Path, entry: Entry) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _of_bundle(indexed_in: Path, entry: Entry) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The take's facts (if the bundle still holds that very take) and the clip's tags; empty where there are none."""
     clip_id = str(entry.get("clip_id"))
     if not is_clip_id(clip_id):
         return {}, {}
     try:
-        with Folder.open(day / clip_id) as folder:
+        with Folder.open(bundle_in(indexed_in, clip_id)) as folder:
             session, digest = document_and_digest(folder, SESSION_FILE)
             tags = document_or_none(folder, TAGS_FILE) or {}
     except (OSError, CoachError):

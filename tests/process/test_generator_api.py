@@ -299,6 +299,30 @@ def test_what_several_roots_tell_of_a_day_is_one_order(tmp_path: Path) -> None:
         assert [take["clip_id"] for take in server.get("/sessions/s")["takes"]] == ordered * 2
 
 
+def test_what_was_played_in_the_ota_layout_is_told_like_everything_else(tmp_path: Path) -> None:
+    mine = "33333333-2222-4333-8444-555555555555"
+    bundle = tmp_path / "bundles" / "ota_bundle__clip_far"
+    bundle.mkdir(parents=True)
+    (bundle / "clip.tags.json").write_text(json.dumps({"clip_id": "clip_far", "session_id": mine, "style": "bossa"}))
+    with Server(tmp_path) as server:
+        near = server.clip(session_id=mine)
+        assert server.post("/feedback", {"clip_id": "clip_far", "verdict": "struggle"})["status"] == "ok"
+        index = bundle.parent / "session.index.json"
+        entries = document(index)["entries"]
+        entries.append({**entries[0], "source": "coach", "score": 71, "input_sha256": "sha256:other"})
+        entries.append({**entries[0], "timestamp": "2001-02-03T04:05:06.789Z"})
+        index.write_text(json.dumps({"entries": entries}))
+        told = server.get(f"/session_index?session_id={mine}")["entries"]
+        assert [entry["clip_id"] for entry in told] == [near, "clip_far", "clip_far"]
+        assert len(server.get("/session_index?date=2001-02-03")["entries"]) == 1
+        story = server.get(f"/sessions/{mine}")
+        assert [clip["clip_id"] for clip in story["clips"]] == [near]
+        assert [verdict["clip_id"] for verdict in story["verdicts"]] == ["clip_far", "clip_far"]
+        assert [(take["score"], take["style"]) for take in story["takes"]] == [(71, "bossa")]
+        index.write_text("{")
+        assert server.get(f"/sessions/{mine}")["clips"] == story["clips"]
+
+
 def test_the_built_in_styles_and_forms_are_told(server: Server) -> None:
     assert {style["name"] for style in server.get("/styles")["styles"]} >= {"swing", "bossa", "waltz", "flamenco"}
     assert len(server.get("/progressions")["progressions"]) >= 10
