@@ -40,7 +40,7 @@ def read_bounded(fd: int, shown: Path, max_bytes: int) -> bytes:
     if size > max_bytes:
         raise InvalidInput(f"too large: {size} bytes, the limit is {max_bytes}", source=shown.name)
     data = os.read(fd, size + 1)
-    while len(data) <= max_bytes and (more := os.read(fd, 65536)):
+    while len(data) != size and len(data) <= max_bytes and (more := os.read(fd, 65536)):
         data += more
     if len(data) > max_bytes:
         raise InvalidInput(f"too large: more than {max_bytes} bytes", source=shown.name)

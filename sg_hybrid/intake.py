@@ -22,8 +22,9 @@ import structlog
 
 from .errors import ConfigError
 from .fs import run_blocking
-from .layout import SYMLINK, Report, Root, Sighting, Walk
-from .scanner import Scanner
+from .layout import Report, Root, Sighting, Walk
+from .refusals import Refusals
+from .scanner import Scanner, all_takes, missing_remedy
 from .sightings import Inbox, Known
 from .watching import NobodyWatches, Watcher
 
@@ -32,9 +33,6 @@ MISSING_ROOT_S: Final = 2.0
 
 BLIND_RESCAN_S: Final = 2.0
 """How often folders are looked at that nobody watches."""
-
-MOST_REFUSED: Final = 256
-"""Refused takes whose bundles are looked at for a correction; of more, the one that was refused first is forgotten."""
 
 NEWEST_CLIPS: Final = 3
 """Clips that a start tells of: those which are likely to be played next."""
@@ -59,10 +57,7 @@ class DiskIntake:
         self._known = Known()
         self._reported: set[tuple[str, str]] = set()
         self._again: set[str] = set()
-        self._refused: dict[str, int | None] = {}
-        """Bundles whose take was refused, and what stood beside it before; None if nobody looked then."""
-        self._tried_again: dict[str, int] = {}
-        """The refused ones that the last scan brought again, and what stood beside their takes then."""
+        self._refusals = Refusals()
         self._played: dict[str, None] = {}
         self._looked_at: Sequence[str] = ()
         """Of bundles whose takes are new, those that wait to be looked at, and those that are being looked at."""
@@ -103,7 +98,7 @@ class DiskIntake:
         A root that is not there is logged, as is a folder that is skipped; `unreadable` is told of each that the system
         did not let us look into.
         """
-        takes = _scan(self._roots, unreadable)
+        takes = all_takes(self._roots, unreadable)
         for take in takes:
             self._known.note(take)
         return [Path(take.bundle) for take in takes]
@@ -127,13 +122,8 @@ class DiskIntake:
         self._again.add(str(bundle))
 
     def refused(self, bundle: Path) -> None:
-        """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too.
-
-        Once it comes again at the next rescan whatever stands there: a correction may have come after its cycle began.
-        """
-        self._refused[str(bundle)] = self._tried_again.pop(str(bundle), None)
-        if len(self._refused) > MOST_REFUSED:
-            del self._refused[next(iter(self._refused))]
+        """The take cannot be coached as its bundle is: bring it again when one of the files beside it changes, too."""
+        self._refusals.note(str(bundle))
 
     def find_bundle(self, clip_id: str) -> Path | None:
         """Return the folder of a clip that holds a take, or None; of several the one in the newest day."""
@@ -148,7 +138,7 @@ class DiskIntake:
 
     def accept(self, bundle: str) -> bool:
         """Whether nothing waits that came before this lone take."""
-        self._refused.pop(bundle, None)
+        self._refusals.forget(bundle)
         return not (self._played or self._looked_at) and self._inbox.idle and self._accept(Path(bundle))
 
     def answer(self, bundle: str) -> bool:
@@ -179,7 +169,7 @@ class DiskIntake:
             takes = await run_blocking(self._scanner.takes_in, self._looked_at)
             for take in takes:
                 self._known.note(take)
-                self._refused.pop(take.bundle, None)
+                self._refusals.forget(take.bundle)
             self._inbox.put_live(takes)
             self._looked_at = ()
 
@@ -244,12 +234,9 @@ class DiskIntake:
 
     async def _try_refused_again(self) -> None:
         """Have those refused takes brought again beside which something else stands now."""
-        if not self._refused:
-            return
-        self._tried_again = await run_blocking(self._scanner.corrected, self._refused.copy())
-        for bundle in self._tried_again:
-            self._refused.pop(bundle, None)
-            self.forget(Path(bundle))
+        if refused := self._refusals.beside():
+            for bundle in self._refusals.bring_again(await run_blocking(self._scanner.corrected, refused)):
+                self.forget(Path(bundle))
 
     def _hand_over(self, takes: Sequence[Sighting]) -> None:
         self._inbox.put_scanned(takes)
@@ -258,7 +245,7 @@ class DiskIntake:
     def _note_roots(self, there: Sequence[Root]) -> None:
         missing = frozenset(self._roots).difference(root.path for root in there)
         for root in missing - self._missing:
-            _log.warning("bundle_root_missing", root=root, remedy=f"waiting for it; {_missing_remedy(root)}")
+            _log.warning("bundle_root_missing", root=root, remedy=f"waiting for it; {missing_remedy(root)}")
         for root in self._missing - missing:
             _log.info("bundle_root_found", root=root)
         self._missing = missing
@@ -280,30 +267,6 @@ class DiskIntake:
             remedy = "raise fs.inotify.max_user_instances"
             _log.warning("no_folder_events", why=error.strerror, until_then="rescans", remedy=remedy)
             return NobodyWatches()
-
-
-def _scan(roots: Sequence[str], unreadable: Callable[[Path], None]) -> list[Sighting]:
-    def report(folder: str, why: str) -> None:
-        _log.warning("folder_skipped", folder=folder, why=why)
-        if why != SYMLINK:
-            unreadable(Path(folder))
-
-    walk = Walk(roots, lambda _path, _kind: None, report)
-    takes: set[Sighting] = set()
-    for name in roots:
-        if root := walk.root(name):
-            takes.update(walk.among(root, root.bundles), *(walk.day(day, watch=False) for day in root.days))
-        else:
-            _log.warning("bundle_root_missing", root=name, remedy=_missing_remedy(name))
-    return sorted(takes)
-
-
-def _missing_remedy(root: str) -> str:
-    """What helps against a root that bundles cannot be found in: what stands there decides."""
-    if os.access(f"{root}/", os.F_OK):
-        return "let this user read and enter it"
-    stands = "it is no folder; " if os.path.lexists(root) else "create it or "
-    return f"{stands}correct SG_BUNDLE_ROOTS"
 
 
 def _any_there(roots: Iterable[str]) -> bool:

@@ -6,11 +6,15 @@ same however long somebody has been playing.
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from .layout import NEWEST_DAYS, WATCHED_DAYS, Root, Sighting, Walk, in_turn, newest_first
+import structlog
+
+from .layout import NEWEST_DAYS, SYMLINK, WATCHED_DAYS, Root, Sighting, Walk, in_turn, newest_first
 from .sightings import Turns
 from .watching import Watcher
 
@@ -25,6 +29,8 @@ Look = tuple[str, list[Sighting], Set[str] | None]
 
 DayLook = tuple[str, list[Sighting]]
 """A day folder and the takes in it."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Scan(NamedTuple):
@@ -111,3 +117,33 @@ class Scanner:
         """Return the takes in folders that appeared, and the bundles in them that nobody played yet."""
         takes = [take for folder in folders for take in self._walk.appeared(folder)]
         return takes, [bundle for folder in folders for bundle in self._walk.unplayed(folder)]
+
+
+def all_takes(roots: Sequence[str], unreadable: Callable[[Path], None]) -> list[Sighting]:
+    """Return the takes of all bundles under these roots, in playing order; nobody watches. Blocks.
+
+    A root that is not there is logged, as is a folder that is skipped; `unreadable` is told of each that the system
+    did not let us look into.
+    """
+
+    def report(folder: str, why: str) -> None:
+        _log.warning("folder_skipped", folder=folder, why=why)
+        if why != SYMLINK:
+            unreadable(Path(folder))
+
+    walk = Walk(roots, lambda _path, _kind: None, report)
+    takes: set[Sighting] = set()
+    for name in roots:
+        if root := walk.root(name):
+            takes.update(walk.among(root, root.bundles), *(walk.day(day, watch=False) for day in root.days))
+        else:
+            _log.warning("bundle_root_missing", root=name, remedy=missing_remedy(name))
+    return sorted(takes)
+
+
+def missing_remedy(root: str) -> str:
+    """What helps against a root that bundles cannot be found in: what stands there decides."""
+    if os.access(f"{root}/", os.F_OK):
+        return "let this user read and enter it"
+    stands = "it is no folder; " if os.path.lexists(root) else "create it or "
+    return f"{stands}correct SG_BUNDLE_ROOTS"
