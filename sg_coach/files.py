@@ -14,19 +14,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import itertools
 import os
 import re
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
-from .errors import LockTimeout, UnsafePath
+from .errors import UnsafePath
+from .folder_lock import locked
+from .folder_making import make_folders
 from .plainfile import open_plain, read_bounded
 
 PRIVATE: Final = 0o600
@@ -99,7 +100,7 @@ class Folder:
 
         Raises UnsafePath if it belongs to somebody else or others may write to it.
         """
-        _make_folders(path)
+        make_folders(path)
         folder = cls.open(path)
         status = os.fstat(folder.fd)
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
@@ -272,43 +273,14 @@ class Folder:
 
     # Excluding others
 
-    @contextlib.contextmanager
-    def lock(self, timeout_s: float = 5.0) -> Iterator[None]:
-        """Hold the folder's lock (flock on the folder itself: no lock file that a verifier could trip over).
-
-        Threads and processes exclude each other. The kernel frees it when the holder dies. Raises LockTimeout.
-        """
-        fd = os.open(".", _OPEN_FOLDER, dir_fd=self.fd)
-        try:
-            _wait_for_lock(fd, self.path, timeout_s)
-            yield
-        finally:
-            os.close(fd)
+    def lock(self, timeout_s: float = 5.0) -> AbstractContextManager[None]:
+        """Hold the folder's lock: threads and processes exclude each other. Raises LockTimeout (see `folder_lock`)."""
+        return locked(self.fd, self.path, timeout_s)
 
 
 def is_temporary(name: str) -> bool:
     """Whether a write of this module gave this name to what it had not finished."""
     return _TEMPORARY.fullmatch(name) is not None
-
-
-def _make_folders(path: Path) -> None:
-    """Create a folder and its missing parents. One at a time: `parents=True` would leave them to the umask."""
-    for folder in reversed([] if path.exists() else [path, *path.parents]):
-        if not folder.exists():
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-                folder.chmod(0o700)
-                _sync_names_in(folder.parent)
-
-
-def _sync_names_in(path: Path) -> None:
-    """Make a new folder's name durable. A parent that we may enter and not read (mode 0711) cannot be asked to."""
-    with contextlib.suppress(PermissionError):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def _temporary(name: str) -> str:
@@ -322,18 +294,3 @@ def start_writing(fd: int) -> None:
     """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _wait_for_lock(fd: int, path: Path, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    pause, longest = _LOCK_PAUSE_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= deadline:
-                raise LockTimeout(f"{path}: locked by another process for more than {timeout_s:g} s") from error
-            time.sleep(pause)
-            pause = min(pause * 2, longest)
-        else:
-            return

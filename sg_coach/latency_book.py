@@ -13,9 +13,10 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints, ValidationError
 
 from .errors import InvalidInput
+from .field_types import Number, UtcText
 from .files import PRIVATE, Folder
 from .jsontext import parse_json_object, to_json_bytes
-from .models import Number, SessionRecord, UtcText, Value, first_problem
+from .models import SessionRecord, Value, first_problem
 from .take.statistics import median
 from .trees import read_file
 

@@ -1,16 +1,13 @@
 """The types of the coach: facts of a take, and the decisions made from them.
 
-All models are immutable values. Numbers are strict: `"5"` and `true` are refused where a number is meant, `5.0` is
-accepted for an integer (JSON does not tell them apart), NaN and infinities are refused. Unknown keys of a
-`SessionRecord` are ignored, so newer firmware can add facts; our own output types refuse them.
+All models are immutable values. Unknown keys of a `SessionRecord` are ignored, so newer firmware can add facts; our own
+output types refuse them.
 """
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self
-from uuid import UUID
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -23,43 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from .contract import CLIP_ID_PATTERN, COACH_CONTRACT_VERSION
+from .contract import COACH_CONTRACT_VERSION
 from .errors import InvalidInput
-from .timestamps import check_rfc3339, check_utc_text
-
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
-
-
-def _whole_number(value: object) -> object:
-    """JSON has one number type: 5.0 is the integer 5."""
-    return int(value) if type(value) is float and value.is_integer() else value
-
-
-def _canonical_uuid(value: object) -> object:
-    """Accept only the 8-4-4-4-12 form (any case); braces, URNs and bare hex are refused."""
-    if isinstance(value, UUID):
-        return value
-    if isinstance(value, str) and _UUID.fullmatch(value):
-        return UUID(value)
-    raise ValueError("not a UUID of the form 8-4-4-4-12 hexadecimal digits")
-
-
-def _safe_clip_id(value: object) -> object:
-    if isinstance(value, str) and _CLIP_ID.fullmatch(value):
-        return value
-    raise ValueError("a clip id is 1 to 128 of A-Z a-z 0-9 . _ - and starts with a letter or a digit")
-
-
-Int = Annotated[int, BeforeValidator(_whole_number), Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Ratio = Annotated[Number, Field(ge=0, le=1)]
-Milliseconds = Annotated[Number, Field(ge=0)]
-Uuid = Annotated[UUID, BeforeValidator(_canonical_uuid)]
-ClipId = Annotated[str, BeforeValidator(_safe_clip_id)]
-Rfc3339 = Annotated[str, BeforeValidator(check_rfc3339)]
-UtcText = Annotated[str, BeforeValidator(check_utc_text)]
-NotBlank = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+from .field_types import Int, Milliseconds, NotBlank, Number, Ratio, Rfc3339, UtcText, Uuid, whole_number
 
 
 class Value(BaseModel):
@@ -148,7 +111,7 @@ class SessionRecord(BaseModel):
     program: ProgramRef
     bpm: Annotated[Number, Field(gt=0)]
     meter: Meter = "4/4"
-    grid: Annotated[Literal[8, 16], BeforeValidator(_whole_number)] = 16
+    grid: Annotated[Literal[8, 16], BeforeValidator(whole_number)] = 16
     bars: Annotated[Int, Field(ge=1)]
     timing_mean_error_ms: Milliseconds
     timing_p95_error_ms: Milliseconds

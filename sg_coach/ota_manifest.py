@@ -15,8 +15,9 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from .contract import COACH_CONTRACT_VERSION
 from .errors import InvalidInput, UnsafePath
+from .field_types import Int, NotBlank, Rfc3339, Uuid
 from .jsontext import parse_json_object
-from .models import Int, NotBlank, PracticeAssignment, Rfc3339, Uuid, Value, first_problem
+from .models import PracticeAssignment, Value, first_problem
 from .ota_seal import sealed
 from .timestamps import utc_text
 from .untrusted import check_distinct, check_relative_path

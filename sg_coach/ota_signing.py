@@ -16,8 +16,9 @@ from uuid import UUID
 from pydantic import Field, ValidationError, model_validator
 
 from .errors import InvalidInput, SignatureRefused
+from .field_types import NotBlank, Rfc3339, Uuid
 from .jsontext import parse_json_object
-from .models import NotBlank, Rfc3339, Uuid, Value, first_problem
+from .models import Value, first_problem
 from .ota_manifest import MANIFEST_NAME, SIGNATURE_NAME, Sha256Hex
 from .ota_seal import check_seal, sealed
 from .timestamps import utc_text

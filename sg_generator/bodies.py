@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 
-from sg_coach.models import Int, Number
+from sg_coach.field_types import Int, Number
 
 from .models import MAX_SEED
 

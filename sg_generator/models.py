@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from sg_coach.models import Density, Int, Meter, Number, Syncopation
+from sg_coach.field_types import Int, Number
+from sg_coach.models import Density, Meter, Syncopation
 from sg_coach.untrusted import shown
 
 from .errors import InvalidRequest

@@ -16,37 +16,34 @@ from typing import Any, Final
 import structlog
 from anyio import CapacityLimiter
 
-from sg_coach.coach_policy import judge
 from sg_coach.contract import (
     AI_FILE,
     COACH_FILE,
     ERROR_FILE,
     MANIFEST_FILE,
     MAX_DOCUMENT_BYTES,
-    MAX_SESSION_BYTES,
     QUEUED_FILE,
-    SESSION_FILE,
-    TAGS_FILE,
 )
 from sg_coach.digest import sha256_bytes
 from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError, ExtraMissing, InvalidInput, UnsafePath
 from sg_coach.files import Folder, Unsettled
 from sg_coach.jsontext import parse_json_object, to_json_bytes
-from sg_coach.models import SessionRecord, session_from
+from sg_coach.models import SessionRecord
 from sg_coach.progression import coaching_bytes
 from sg_coach.timestamps import utc_text
 from sg_coach.untrusted import shown
 
 from .errors import BundleRefused, StaleTake
 from .fs import run_blocking
-from .manifest import artifact, coach_entry, entries, manifest_with, parse_clip_identity
-from .models import AiAddendum, Coached, Origin, ReplyContext, Take, program_key
+from .manifest import artifact, coach_entry, entries, manifest_with
+from .models import AiAddendum, Coached, Origin, Take
 from .ports import Clock
 from .post import Leave
 from .settled import Admitted, unsettled_by_session
 from .standing import as_it_stands
 from .take_intake import ANALYSIS_THREADS, NotAnalysed, analyse_take_file, refuse_outdated
+from .take_reader import read_take, tags_in
 
 MAX_MESSAGE: Final = 2000
 """Longest message in `clip.error.json`, in characters; what cannot be printed, or is not UTF-8, is escaped."""
@@ -131,7 +128,7 @@ class DiskBundles:
 
     async def tags(self, bundle: Path) -> Mapping[str, Any]:
         """Return what a generator said about its clip; empty if that cannot be read."""
-        return await run_blocking(_tags, bundle, limiter=self._disk)
+        return await run_blocking(tags_in, bundle, limiter=self._disk)
 
     async def unsettled_by_session(self, bundles: Sequence[Path]) -> list[list[Path]]:
         """See ports.Bundles."""
@@ -250,42 +247,6 @@ def settle_queued(bundle: Path, digest: str) -> bool:
         if entry not in entries(manifest):
             folder.write(MANIFEST_FILE, to_json_bytes(manifest_with(manifest, entry=entry)))
         return True
-
-
-def context_in(bundle: Path) -> ReplyContext:
-    """Return the context that a reply to the take in `bundle` has, from its own facts. Blocking.
-
-    Raises InvalidInput, UnsafePath or OSError if the take cannot be read.
-    """
-    with Folder.open(bundle) as folder:
-        take = read_take(folder, document_or_none(folder, MANIFEST_FILE))
-    return ReplyContext(
-        clip_id=take.clip_id,
-        session_id=str(take.session.session_id),
-        program=program_key(take.session),
-        focus=judge(take.session).focus_code,
-        bundle=str(bundle),
-    )
-
-
-def read_take(folder: Folder, manifest: dict[str, Any] | None) -> Take:
-    """Return the take that a bundle holds. Raises InvalidInput or UnsafePath naming the file and the field."""
-    raw = folder.read(SESSION_FILE, MAX_SESSION_BYTES)
-    try:
-        session = session_from(parse_json_object(raw), source=SESSION_FILE)
-    except InvalidInput as error:
-        raise error if error.source else error.in_file(SESSION_FILE) from error
-    tags = document_or_none(folder, TAGS_FILE) or {}
-    clip_id = parse_clip_identity(tags, manifest or {}, folder.path.name)
-    return Take(folder.path, clip_id, sha256_bytes(raw), session, tags)
-
-
-def _tags(bundle: Path) -> Mapping[str, Any]:
-    try:
-        with Folder.open(bundle) as folder:
-            return document_or_none(folder, TAGS_FILE) or {}
-    except (OSError, UnsafePath):
-        return {}
 
 
 def _manifest(folder: Folder) -> dict[str, Any]:

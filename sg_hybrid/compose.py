@@ -19,7 +19,7 @@ from sg_coach.errors import CoachError
 from sg_coach.timestamps import utc_text
 
 from .at_once import AtOnce
-from .bundle import context_in, settle_queued
+from .bundle import settle_queued
 from .clock import SystemClock
 from .drained import Drained, NotingBundles
 from .fs import run_blocking
@@ -29,7 +29,8 @@ from .latencies import LatencyNotes
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import CycleReport, ReplyContext
 from .on_demand import OnDemandCoach, warm_up
-from .ports import Clock
+from .parts import Parts
+from .ports import AiCoach, Clock, Gate
 from .post import Post
 from .preparer import Preparer
 from .queue_guard import QueueGuard
@@ -41,8 +42,9 @@ from .spool import DiskSpool
 from .spool_state import SpoolOptions
 from .sweeper import Sweeper
 from .switch import Switch
+from .take_reader import context_in
 from .tip_bank import TipBank
-from .worker import Parts, Worker
+from .worker import Worker
 
 _log = structlog.get_logger(__name__)
 
@@ -161,17 +163,7 @@ class HybridWorker:
             await spool.refresh()
             await ledger.load()
             metered = MeteredCoach(self._coach, ledger)
-            bank = await TipBank.open(root, clock, keep_s=settings.prepared_keep_h * 3600)
-            preparer = Preparer(
-                bank=bank,
-                coach=metered,
-                gate=MeteredGate(gate, ledger, "prepare"),
-                clock=clock,
-                model=settings.ai_model,
-                tags_of=bundles.tags,
-                enabled=settings.can_prepare,
-                asks=self._prepare,
-            )
+            preparer = await self._preparer(metered, MeteredGate(gate, ledger, "prepare"))
             intake.tell_of_clips(preparer.bundle_appeared)
             self._guard = QueueGuard(lock, self.stop)
             sweeper = self._sweeper = Sweeper(
@@ -209,6 +201,19 @@ class HybridWorker:
                     await latencies.flush()
                 await self._coach.aclose()
                 _log.info("stopped", **asdict(spool.snapshot()))
+
+    async def _preparer(self, coach: AiCoach, gate: Gate) -> Preparer:
+        settings, clock = self.settings, self._clock
+        return Preparer(
+            bank=await TipBank.open(settings.queue_dir, clock, keep_s=settings.prepared_keep_h * 3600),
+            coach=coach,
+            gate=gate,
+            clock=clock,
+            model=settings.ai_model,
+            tags_of=self._bundles.tags,
+            enabled=settings.can_prepare,
+            asks=self._prepare,
+        )
 
     async def _start(self, worker: Worker, coach: OnDemandCoach, gate: Switch) -> None:
         if self._handle_signals:

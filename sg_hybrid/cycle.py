@@ -7,12 +7,10 @@ request: the call lives in the worker's task group, and its reply goes to the bu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import anyio
 import structlog
@@ -27,6 +25,7 @@ from sg_coach.uncertainty import score_se
 
 from .active import Active
 from .errors import AiError, AiInvalid, AiPaused, AiTimeout, BundleRefused, StaleTake
+from .late_replies import LateReplies
 from .models import (
     AiAddendum,
     AiReply,
@@ -37,20 +36,14 @@ from .models import (
     Take,
     TipSource,
 )
-from .outcome import Outcome, TakeKey, summary
+from .outcome import Outcome, Outcomes, summary
 from .ports import AiCoach, Bundles, Claim, Clock, Gate, Scores, Spool, Tips
 from .prompt import build_request
 from .race import CycleLimits, Race
-from .replies import addendum_from, context_of, query_of
-
-LATE_PUT_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Pauses between tries to keep a late reply on a disk that refuses it; then it is given up, with an error event."""
+from .replies import addendum_from, query_of
 
 RulesSide = Callable[[Callable[[Coached], None]], Awaitable[Coached]]
 """Writes the coach file and its manifest; is given who hears when the hint is out (see `ports.Bundles.coach`)."""
-
-MOST_UNSETTLED: Final = 1024
-"""Takes that could not be settled and are remembered; of more, the one that failed first is forgotten."""
 
 _log = structlog.get_logger(__name__)
 
@@ -72,10 +65,12 @@ class CycleRunner:
     count: Callable[[TipSource], None] = lambda _source: None
     """Told for each take with the AI on where its tip came from."""
     active: Active = field(default_factory=Active, init=False)
+    _late: LateReplies = field(init=False)
     open_calls: int = field(default=0, init=False)
-    _unfinished: dict[TakeKey, Outcome] = field(default_factory=dict, init=False)
-    _unsettled: dict[TakeKey, None] = field(default_factory=dict, init=False)
-    """Takes whose hint could not be made durable or listed: they come again, and the AI was asked already."""
+    _outcomes: Outcomes = field(default_factory=Outcomes, init=False)
+
+    def __post_init__(self) -> None:
+        self._late = LateReplies(self.spool, self.clock, self.shutting_down)
 
     async def run(
         self, bundle: Path, *, hinted: Callable[[], None] = lambda: None, rules: RulesSide | None = None
@@ -86,8 +81,7 @@ class CycleRunner:
         runs already is not coached twice: its report is waited for. Raises OSError, UnsafePath or LockTimeout if not
         even the coach file could be written.
         """
-        outcome = Outcome()
-        with self.active.running(), self._unfinished_until_the_end(outcome):
+        with self.active.running(), self._outcomes.one() as outcome:
             async with anyio.create_task_group() as group:
 
                 def visible(coached: Coached) -> None:
@@ -96,24 +90,6 @@ class CycleRunner:
 
                 await self._write(rules or partial(self.bundles.coach, bundle, self.decide), visible, outcome)
             return await self._conclude(bundle, outcome)
-
-    @contextmanager
-    def _unfinished_until_the_end(self, outcome: Outcome) -> Iterator[None]:
-        """However a cycle ends, nobody waits for it afterwards."""
-        try:
-            yield
-        finally:
-            if outcome.take is not None and self._unfinished.get(outcome.take) is outcome:
-                del self._unfinished[outcome.take]
-                self._note_how_it_ended(outcome.take, outcome.failure)
-            outcome.done.set()
-
-    def _note_how_it_ended(self, take: TakeKey, failure: Exception | None) -> None:
-        self._unsettled.pop(take, None)
-        if failure is not None:
-            self._unsettled[take] = None
-        if len(self._unsettled) > MOST_UNSETTLED:
-            del self._unsettled[next(iter(self._unsettled))]
 
     async def _write(self, rules: RulesSide, visible: Callable[[Coached], None], outcome: Outcome) -> None:
         """Have the rules' side written; what goes wrong is kept in the outcome, so that the AI side ends in peace."""
@@ -130,11 +106,11 @@ class CycleRunner:
         outcome.coached = coached
         outcome.hint_ms = round((self.clock.monotonic() - coached.t0) * 1000, 3)
         outcome.take = coached.take.bundle, coached.take.take_id
-        running = self._unfinished.setdefault(outcome.take, outcome)
+        running = self._outcomes.first_of(outcome.take, outcome)
         state = self.gate.state()
         if not state.enabled or running is not outcome:  # not: the same take again, whose manifest could not be written
             return
-        if outcome.take in self._unsettled:
+        if self._outcomes.was_unsettled(outcome.take):
             outcome.status = "not_requested"
         else:
             race = self._start_call(coached, outcome, state)
@@ -145,7 +121,7 @@ class CycleRunner:
         coached, failure = outcome.coached, outcome.failure
         if coached is None:
             return self._without_hint(bundle, failure)
-        running = self._unfinished.get((bundle, coached.take.take_id))
+        running = self._outcomes.running((bundle, coached.take.take_id))
         if running is not outcome:
             return await running.finished(coached) if running else outcome.report(coached, None)
         if failure is not None:
@@ -213,7 +189,7 @@ class CycleRunner:
         else:
             in_time = race.offer(addendum, self.clock.monotonic()) if self.gate.state().enabled else race.withdraw()
             if not in_time and not race.has_shown_early(addendum):
-                await self.keep_late(coached, addendum)
+                await self._late.keep(coached, addendum)
 
     async def _ask(self, coached: Coached, race: Race) -> AiAddendum:
         take = coached.take
@@ -268,25 +244,9 @@ class CycleRunner:
             _log.warning("ai_reply_not_attached", clip=addendum.clip_id, origin=origin, reason=str(error))
             outcome.status = "timeout" if isinstance(error, StaleTake) else "error"
             if origin == "live":
-                await self.keep_late(coached, addendum)
+                await self._late.keep(coached, addendum)
         else:
             outcome.status, outcome.ai, outcome.origin = "success", addendum, origin
-
-    async def keep_late(self, coached: Coached, addendum: AiAddendum) -> None:
-        """Bring a late reply into the spool; a disk that refuses is tried again for as long as the reply is of use."""
-        queued = addendum.model_copy(update={"queued": True, "queued_at_utc": utc_text(self.clock.now())})
-        context = context_of(coached)
-        for pause in (*LATE_PUT_PAUSES_S, None):
-            try:
-                with anyio.CancelScope(shield=True):
-                    await self.spool.put(queued, context)
-            except (OSError, CoachError) as error:
-                _log.error("late_reply_not_kept", clip=addendum.clip_id, error=str(error), again_in_s=pause)
-                if pause is None or self.shutting_down():
-                    return
-                await anyio.sleep(pause)
-            else:
-                return
 
     # Earlier replies
 

@@ -32,7 +32,7 @@ from sg_coach.contract import (
 )
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput
-from sg_coach.models import ClipId, Int, Rfc3339
+from sg_coach.field_types import ClipId, Int, Rfc3339
 
 COACH: Final = "coach"
 AI_COACH: Final = "ai_coach"

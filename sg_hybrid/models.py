@@ -9,16 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints, model_serializer
 
-from sg_coach.models import (
-    CoachingDeterministic,
-    Int,
-    Judgement,
-    Number,
-    Ratio,
-    Rfc3339,
-    SessionRecord,
-    Value,
-)
+from sg_coach.field_types import Int, Number, Ratio, Rfc3339
+from sg_coach.models import CoachingDeterministic, Judgement, SessionRecord, Value
 
 ENTRY_SUFFIX: Final = "_ai_addendum.json"
 """A waiting reply is `pending/{clip_id}_ai_addendum.json`."""

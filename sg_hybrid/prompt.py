@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from sg_coach.errors import InvalidInput
+from sg_coach.field_types import Number, Ratio
 from sg_coach.jsontext import parse_json_object, to_compact_json
-from sg_coach.models import CoachingDeterministic, Judgement, Number, Ratio, SessionRecord, first_problem
+from sg_coach.models import CoachingDeterministic, Judgement, SessionRecord, first_problem
 
 from .errors import AiInvalid
 from .models import AiAddendum, AiReply, CoachRequest

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import anyio
 import structlog
@@ -23,9 +23,8 @@ from sg_coach.errors import CoachError
 
 from .at_once import Begun
 from .cycle import CycleRunner, RulesSide
-from .models import CycleReport, TipSource
-from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
-from .race import CycleLimits
+from .models import CycleReport
+from .parts import Parts
 
 MAX_AT_ONCE: Final = 512
 """So many cycles and calls may run when another session's takes are begun; the rest waits its turn."""
@@ -34,58 +33,6 @@ LONE_TAKE_S: Final = 0.05
 """How long takes wait for one that a thread has in hand: a hint takes a millisecond, unless its disk is slow."""
 
 _log = structlog.get_logger(__name__)
-
-
-class Background(Protocol):
-    """A part that runs as long as the worker lives."""
-
-    async def run(self) -> None: ...
-
-
-class ScoreWriter(Scores, Background, Protocol):
-    """The scores, and the writer of their indexes."""
-
-    async def flush(self) -> bool:
-        """Write what waits; return whether all of it could be written."""
-        ...
-
-
-class Account(Background, Protocol):
-    """Counts what the AI did."""
-
-    def count(self, source: TipSource) -> None:
-        """Note where a take's tip in time came from."""
-        ...
-
-    async def save(self) -> None:
-        """Save what is new."""
-        ...
-
-
-class TipMaker(Tips, Background, Protocol):
-    """The prepared tips, and who prepares them."""
-
-    async def finish(self) -> None:
-        """Ask for no more; wait for what was asked."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a worker is made of; `compose` brings the real ones."""
-
-    bundles: Bundles
-    spool: Spool
-    coach: AiCoach
-    gate: Gate
-    clock: Clock
-    scores: ScoreWriter
-    intake: Intake
-    sweeper: Background
-    tips: TipMaker
-    ledger: Account
-    limits: CycleLimits
-    grace_s: float = 5.0
 
 
 @dataclass(slots=True)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import anyio
-import structlog
 import tenacity
 
-from sg_hybrid.ai_config import CLOUD, AiConfig
+from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.breaker import MAX_PAUSE_S, Breaker, BreakerLimits, admit, failed, succeeded
-from sg_hybrid.errors import AiError, AiPaused, AiRejected, AiTimeout, ConfigError
+from sg_hybrid.errors import AiError, AiPaused, AiRejected, AiTimeout
 from sg_hybrid.models import AiReply, CoachRequest, Usage
 from sg_hybrid.prices import cost_usd
 from sg_hybrid.prompt import model_id
@@ -27,7 +22,7 @@ from .notes import Notes
 from .reply import usable_tip
 
 if TYPE_CHECKING:
-    import httpx2
+    pass
 
 LogEvent = Callable[..., object]
 """Called as `log(event, **fields)`; structlog's `logger.info` is one."""
@@ -39,7 +34,6 @@ Spent = Callable[[str, Usage], None]
 MAX_ATTEMPTS: Final = 3
 _BACKOFF: Final = tenacity.wait_exponential(multiplier=0.5, max=4.0) + tenacity.wait_random(0, 0.5)
 _WARM_UP_S: Final = 5.0
-_LOOK_S: Final = 0.01
 
 
 class Api(Protocol):
@@ -171,70 +165,6 @@ class RemoteCoach:
         finally:
             if self._spent is not None and notes.usage is not None:
                 self._spent(notes.model or self._config.model, notes.usage)
-
-
-async def create_coach(
-    config: AiConfig,
-    *,
-    log: LogEvent | None = None,
-    limits: BreakerLimits | None = None,
-    spent: Spent | None = None,
-    transport: httpx2.AsyncBaseTransport | None = None,
-) -> RemoteCoach:
-    """Load the provider's client in a thread (the SDK takes about a second on a small machine) and rehearse one call.
-
-    No network. `transport` stands in for the real one in tests. Raises ConfigError if a package is not installed, or if
-    it cannot be loaded: whatever the reason, the worker goes on without the AI.
-    """
-    try:
-        api = await _loaded(config, transport)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the AI side needs {error.name}: pip install 'sg-hybrid[ai]'") from error
-    except Exception as error:
-        raise ConfigError(f"the AI's client cannot be loaded: {type(error).__name__}: {error}") from error
-    logger = log or structlog.get_logger(__name__).info
-    coach = RemoteCoach(api, config, logger, limits or BreakerLimits(), spent)
-    await coach.rehearse()
-    return coach
-
-
-async def _loaded(config: AiConfig, transport: httpx2.AsyncBaseTransport | None) -> Api:
-    """Load in a thread that nobody has to wait for: the end of a process that comes meanwhile is not held up."""
-    made: Future[Api] = Future()
-
-    def load() -> None:
-        try:
-            made.set_result(_load(config, transport))
-        except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
-            made.set_exception(error)
-
-    threading.Thread(target=load, name="AI client loader", daemon=True).start()
-    while not made.done():  # noqa: ASYNC110 - an event loop that may be gone by then cannot be told
-        await anyio.sleep(_LOOK_S)
-    return made.result()
-
-
-def _load(config: AiConfig, transport: httpx2.AsyncBaseTransport | None) -> Api:
-    if config.provider == CLOUD:
-        from .companion import CompanionApi
-
-        return CompanionApi(config, transport)
-    with _no_garbage_collection():
-        from .sdk import MessagesApi
-
-    return MessagesApi(config, transport)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """An import of thousands of classes leaves no garbage; looking for it again and again is a sixth of its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _pause_before_retry(state: tenacity.RetryCallState) -> float:

@@ -22,7 +22,7 @@ import structlog
 from sg_coach.contract import COMP_FILE, TAGS_FILE, TAKE_FILE
 from sg_coach.errors import CoachError
 from sg_coach.files import Folder
-from sg_hybrid import cycle, inotify_watch  # noqa: F401 - the same
+from sg_hybrid import inotify_watch, late_replies  # noqa: F401 - the same
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import AiUnreachable
 from sg_hybrid.models import AiReply, CoachRequest
@@ -175,7 +175,7 @@ class Stage:
         os.umask(0)
         errors = os.open(self.folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(errors, 2)
-        cycle.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc, assignment]
+        late_replies.LATE_PUT_PAUSES_S = (0.001, 0.001)  # type: ignore[misc, assignment]
         descriptor = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         structlog.configure(processors=[_journal_to(descriptor)], cache_logger_on_first_use=False)
 

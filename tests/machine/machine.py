@@ -15,10 +15,11 @@ from typing import TypeVarTuple, Unpack
 import anyio
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from sg_hybrid.parts import Parts
 from sg_hybrid.policy import is_credible
 from sg_hybrid.race import CycleLimits
 from sg_hybrid.sweeper import Sweeper
-from sg_hybrid.worker import Parts, Worker
+from sg_hybrid.worker import Worker
 from tests.fake_edges import FakeGate, FakeIntake, FakeLedger, FakeTips
 from tests.fakes import FakeClock
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sg_hybrid.cycle import CycleRunner
+from sg_hybrid.late_replies import LateReplies
 from sg_hybrid.race import Race
 from sg_hybrid.sweeper import Sweeper
 from tests.fakes import MemorySpool
@@ -56,7 +57,7 @@ _UNFIT = "await self.spool.give_back(claim)\n        return"
 
 MUTANTS: Final = {
     "a late reply is not kept": Mutant(
-        CycleRunner, "keep_late", "for pause in (*LATE_PUT_PAUSES_S, None):", "for pause in ():", "I5"
+        LateReplies, "keep", "for pause in (*LATE_PUT_PAUSES_S, None):", "for pause in ():", "I5"
     ),
     "a reply that could not be attached is not kept": Mutant(CycleRunner, "_attach", _KEPT_INSTEAD, "if False:", "I5"),
     "a reply after the deadline wins": Mutant(Race, "offer", "if now >= self.closes_at:", "if False:", "I4"),

@@ -10,9 +10,9 @@ from sg_coach.coach_policy import evaluate_session
 from sg_coach.digest import sha256_bytes
 from sg_coach.models import CoachingDeterministic, SessionRecord
 from sg_hybrid.models import AiAddendum, ReplyContext, program_key
+from sg_hybrid.parts import ScoreWriter
 from sg_hybrid.ports import Bundles, Spool
 from sg_hybrid.sweeper import SweptSpool
-from sg_hybrid.worker import ScoreWriter
 from tests.fake_edges import FakeBundle, FakeBundles, FakeScores
 from tests.fakes import FakeClock, MemorySpool
 

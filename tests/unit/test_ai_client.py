@@ -676,7 +676,7 @@ async def test_a_client_that_cannot_be_loaded_is_a_setting_to_look_at(
     def load(*_: object) -> None:
         raise broken
 
-    monkeypatch.setattr("sg_hybrid.ai_client.coach._load", load)
+    monkeypatch.setattr("sg_hybrid.ai_client.loading._load", load)
     with pytest.raises(ConfigError, match=f"cannot be loaded: {type(broken).__name__}"):
         await create_coach(a_config(), transport=Service([good()]))
 

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from sg_hybrid.cycle import CycleRunner
+from sg_hybrid.late_replies import LateReplies
 from tests.machine.in_memory import EVENINGS, EveningInMemory
 from tests.machine.mutants import MUTANTS, Mutant
 
@@ -30,6 +30,6 @@ def test_is_found(error: str) -> None:
 
 
 def test_a_mutant_of_code_that_has_changed_says_so() -> None:
-    mutant = Mutant(CycleRunner, "keep_late", code="what stood there once", instead="", breaks="I5")
-    with pytest.raises(AssertionError, match=r"CycleRunner\.keep_late has changed"), mutant.planted():
+    mutant = Mutant(LateReplies, "keep", code="what stood there once", instead="", breaks="I5")
+    with pytest.raises(AssertionError, match=r"LateReplies\.keep has changed"), mutant.planted():
         pass

@@ -13,8 +13,9 @@ import anyio
 import pytest
 
 from sg_hybrid.errors import BundleRefused
+from sg_hybrid.parts import Parts
 from sg_hybrid.race import CycleLimits
-from sg_hybrid.worker import Parts, Worker
+from sg_hybrid.worker import Worker
 from tests.fake_edges import (
     FakeBundles,
     FakeGate,
