@@ -9,6 +9,8 @@ import { session } from "./session.js";
 const FIELDS = { chords: "chords", style: "style", tempo_bpm: "tempo", bars: "bars", meter: "meter", key: "key" };
 // A short form is played more than once.
 const ENOUGH_BARS = 8;
+// A clip takes a few hundredths of a second; whoever waits longer is told that it goes on.
+const PATIENCE_MS = 400;
 const INPUTS = Object.values(FIELDS);
 
 const numberIn = (input) => (input.value.trim() === "" ? null : Number(input.value));
@@ -136,12 +138,15 @@ export class Setup {
     if (gap) return complain(...gap);
     const form = Object.fromEntries([...INPUTS, "progression"].map((id) => [id, byId(id).value]));
     byId("make").disabled = true;
+    const waiting = setTimeout(() => say(byId("making"), "Making the clip …"), PATIENCE_MS);
     try {
       await make(request);
       session.form = form;
     } catch (error) {
       this.#refused(error);
     } finally {
+      clearTimeout(waiting);
+      say(byId("making"), "");
       byId("make").disabled = false;
     }
   }

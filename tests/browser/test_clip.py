@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from .practice import Practice, Visit
 from .world import World
@@ -43,6 +43,19 @@ def test_style_tempo_meter_and_bars_reach_the_server(practice: Practice, world: 
     notes = world.get(f"/clips/{clip}/notes")
     assert (notes["style"], notes["tempo_bpm"], notes["meter"], notes["bars"]) == ("waltz", 132, "3/4", 4)
     expect(practice.page.get_by_text("132 bpm · 3/4 · 4 bars")).to_be_visible()
+
+
+def test_whoever_waits_for_a_clip_is_told_so(practice: Practice) -> None:
+    held: list[Route] = []
+    practice.page.route("**/generate", lambda route: held.append(route))
+    practice.fill("Dm7 | G7")
+    practice.make_button.click()
+    busy = practice.page.get_by_role("status").filter(has_text="Making the clip")
+    expect(busy).to_be_visible()
+    expect(practice.make_button).to_be_disabled()
+    held[0].continue_()
+    expect(practice.chart.get_by_role("listitem").first).to_be_visible()
+    expect(busy).to_have_count(0)
 
 
 def test_a_bad_chord_is_named_and_selected_where_it_was_typed(practice: Practice) -> None:
