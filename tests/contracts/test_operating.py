@@ -32,10 +32,13 @@ def command_lines() -> list[str]:
 
 
 def test_the_table_of_settings_is_the_settings() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `?(.*?)`? \|", section("Settings"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `?(.*?)`? \| (.*?) \|", section("Settings"), re.MULTILINE)
     home = "/home/player"
     real = describe(Settings.from_env({"HOME": home}))
-    assert rows == [(row.field, row.variable, row.value.replace(home, "~")) for row in real]
+    takes = Settings.model_fields
+    assert rows == [
+        (row.field, row.variable, row.value.replace(home, "~"), takes[row.field].description) for row in real
+    ]
     assert len(rows) == len(VARIABLES)
 
 
