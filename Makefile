@@ -1,11 +1,16 @@
 # Every target sets up what it needs in .venv; all it asks of the machine is Python 3.11 (or newer), git and make.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first of these that is there and new enough; python3 where none is, for the message.
+FOUND  = $(shell for name in python3.11 python3.12 python3.13 python3; do \
+  "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+PYTHON ?= $(or $(FOUND),python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.bench-installed
 TYPES  := $(VENV)/.types
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q
+NO_PACKAGES := ERROR: pip could not install the packages (its own lines say why). Without a network, name a mirror \
+  (PIP_INDEX_URL) or a folder of wheels (PIP_FIND_LINKS, PIP_NO_INDEX=1), and run the same again.
 
 # The tests start hundreds of programs: each source is compiled once, not once a start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,14 +24,15 @@ help:            ## this list
 setup: $(STAMP)  ## the virtual environment in .venv
 
 $(STAMP): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (found: $(PYTHON)). Set PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "ERROR: $(PYTHON) is no Python 3.11 or newer; install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt || { echo "$(NO_PACKAGES)" >&2; exit 1; }
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(BENCH): $(STAMP) requirements/bench.txt
-	$(PIP) --require-hashes -r requirements/bench.txt
+	$(PIP) --require-hashes -r requirements/bench.txt || { echo "$(NO_PACKAGES)" >&2; exit 1; }
 	@touch $@
 
 demo: $(STAMP)   ## the life of a take, on real takes, with the local simulator
@@ -71,6 +77,7 @@ cbsp21: $(STAMP) ## name the changed files in .cbsp21/patch_input.json (read the
 	$(BIN)/python scripts/cbsp21/write_patch_input.py
 
 dist: $(STAMP)   ## sdist and wheel in dist/, the same bytes for the same commit
+	@git log -1 --format=%ct > /dev/null || { echo "ERROR: make dist dates its files by the last commit; run it in a git clone" >&2; exit 1; }
 	rm -rf dist
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/hatchling build -d dist -t sdist -t wheel
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Compile the hashed requirement files from pyproject.toml. The files name no index on purpose.
 set -eu
+command -v uv >/dev/null 2>&1 || { echo "ERROR: uv is not there; install it first (pipx install uv)" >&2; exit 1; }
 compile() {
     out=$1; shift
     uv pip compile pyproject.toml "$@" --universal --python-version 3.11 --generate-hashes \

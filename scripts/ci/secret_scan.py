@@ -4,12 +4,14 @@
 
 It knows the forms of keys that have one (a prefix, a block of PEM), and values of 32 characters or more that are given
 to a name such as `api_key`, `token` or `password` and look random. Exit code 1 names file, line and kind, never the
-value. What is no secret after all and has to stay gets the comment `no secret: REASON` in its line.
+value; 2 says that git cannot tell the files. What is no secret after all and has to stay gets the comment
+`no secret: REASON` in its line.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -61,9 +63,12 @@ def _bits(text: str) -> float:
 
 
 def tracked(root: Path) -> list[Path]:
-    """Return the files that git knows, new ones included."""
+    """Return the files that git knows, new ones included. Raises OSError where git cannot tell."""
     command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
+    listed = subprocess.run(command, capture_output=True, check=False)
+    if listed.returncode:
+        raise OSError(os.fsdecode(listed.stderr).strip() or "git ls-files failed")
+    names = os.fsdecode(listed.stdout).split("\0")
     return [root / name for name in names if name]
 
 
@@ -80,7 +85,12 @@ def scan(files: Iterable[Path]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Scan the files that are named, or all that git knows."""
-    found = scan([Path(name) for name in arguments] or tracked(ROOT))
+    try:
+        files = [Path(name) for name in arguments] or tracked(ROOT)
+    except OSError as error:
+        print(f"ERROR: {error}; run it in a git clone, or name the files to look into", file=sys.stderr)
+        return 2
+    found = scan(files)
     for line in found:
         print(f"ERROR: {line}; take it out (and revoke it), or say in its line: no secret: REASON", file=sys.stderr)
     return bool(found)

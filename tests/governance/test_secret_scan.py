@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.ci import secret_scan
 from scripts.ci.secret_scan import KINDS, findings, main, scan, tracked
 
 RANDOM = "q7Zr2mXw9LtB4vNc8KpD1sHg6JfY3aEu5To0"
@@ -73,6 +74,17 @@ def test_new_files_are_looked_into_and_ignored_ones_are_not(tmp_path: Path) -> N
     for name in ("new.py", "ignored"):
         (tmp_path / name).write_text(SECRETS["AWS key"])
     assert scan(tracked(tmp_path)) == [f"{tmp_path / 'new.py'}:1: AWS key"]
+
+
+def test_files_that_git_cannot_tell_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_scan, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ERROR: fatal: not a git repository")
+    assert said.endswith("; run it in a git clone, or name the files to look into\n")
 
 
 def test_this_repository_holds_none() -> None:
