@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
+from sg_hybrid.ai_client.http import WarmHttp
+from sg_hybrid.ai_client.transport import real_transport
 from sg_hybrid.ai_config import AiConfig
 from sg_hybrid.errors import ConfigError
 from tests.fakes import an_ai_config
@@ -52,3 +55,17 @@ def test_the_key_is_in_no_repr() -> None:
 def test_what_a_user_can_set_has_its_default_in_the_settings_alone() -> None:
     with pytest.raises(TypeError, match="'base_url', 'model', 'provider', 'give_up_after_s', and 'max_open_calls'"):
         AiConfig(api_key=KEY)  # type: ignore[call-arg]
+
+
+def test_the_waiting_for_a_connection_is_short_and_an_idle_one_outlives_a_take() -> None:
+    http = WarmHttp(an_ai_config())
+    assert http.timeout == httpx2.Timeout(20.0, connect=3.0, pool=0.25)
+    assert http.client.timeout == http.timeout
+
+
+def test_connections_are_as_many_as_calls_and_kept_for_four_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(httpx2, "AsyncHTTPTransport", lambda **options: made.append(options))
+    real_transport(an_ai_config(max_open_calls=7))
+    limits = httpx2.Limits(max_connections=7, max_keepalive_connections=7, keepalive_expiry=240.0)
+    assert made == [{"http1": True, "http2": False, "limits": limits, "trust_env": False}]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given
+from pydantic import ValidationError
 
 from sg_coach import (
     InvalidInput,
@@ -177,3 +178,45 @@ def test_values_become_json(value: object, expected: object) -> None:
 def test_what_has_no_json_form_is_named() -> None:
     with pytest.raises(TypeError, match="no JSON form for a complex"):
         to_jsonable([1j])
+
+
+def with_value(path: str, value: object) -> dict[str, Any]:
+    """An assignment as a document, with another value at `path` (dots between its parts)."""
+    document = json.loads(assignment_to_json(assignment_of(take())))
+    *folders, name = path.split(".")
+    place = document
+    for folder in folders:
+        place = place[folder]
+    place[name] = value
+    return dict(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "lowest", "highest", "step"),
+    [
+        ("targets.bpm_target", 20, 400, 1),
+        ("targets.minutes", 1, 120, 1),
+        ("targets.window_ms_note_on", 0, 200, 1),
+        ("targets.window_ms_note_off", 0, 400, 1),
+        ("success.max_timing_p95_ms", 0, 500, 0.1),
+        ("success.min_notes_on_grid_ratio", 0, 1, 0.01),
+        ("success.min_clave_hit_ratio", 0, 1, 0.01),
+        ("progression.if_pass_bpm_delta", 0, 50, 1),
+        ("progression.if_fail_bpm_delta", 0, 50, 1),
+        ("progression.tighten_window_ms_on_pass", 0, 50, 1),
+    ],
+)
+def test_firmware_can_trust_the_limits_of_each_number(path: str, lowest: float, highest: float, step: float) -> None:
+    for value in (lowest, highest):
+        PracticeAssignment.model_validate(with_value(path, value))
+    for value in (lowest - step, highest + step):
+        with pytest.raises(ValidationError, match=path.rpartition(".")[2]):
+            PracticeAssignment.model_validate(with_value(path, value))
+
+
+def test_after_a_round_the_instrument_moves_by_five() -> None:
+    assert assignment_of(take()).progression.model_dump() == {
+        "if_pass_bpm_delta": 5,
+        "if_fail_bpm_delta": 5,
+        "tighten_window_ms_on_pass": 5,
+    }

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sg_coach.take.feel import off_beat as expected_off_beat
 from sg_generator.adjust import adjusted
 from sg_generator.errors import InvalidRequest, UnreadableChord
 from sg_generator.harmony import changes_of, place_ticks, spans_of
@@ -205,6 +206,13 @@ def test_swing_follows_the_measured_table(tempo: float, ratio: float) -> None:
     assert swing_ratio(tempo) == ratio
     assert swing_ratio(tempo, "straight") == 1.0
     assert ratio < swing_ratio(tempo, "shuffle") < 2.0
+
+
+@pytest.mark.parametrize("edge", [130, 160, 200, 240, 290])
+def test_the_coach_expects_swing_where_the_generator_plays_it(edge: float) -> None:
+    for tempo in (edge - 0.1, edge):
+        ratio = swing_ratio(tempo)
+        assert expected_off_beat("swing", tempo, "4/4") == pytest.approx(ratio / (1 + ratio))
 
 
 def test_the_off_beat_stands_where_the_ratio_says() -> None:

@@ -69,6 +69,12 @@ def test_what_is_well_below_chance_is_measurable() -> None:
     assert not is_measurable([], [125.0])
 
 
+def test_the_line_is_nine_tenths_of_what_chance_would_give() -> None:
+    limit = 0.9 * 0.95 * 125.0 / 2
+    assert is_measurable([limit - 0.01] * 1000, [125.0])
+    assert not is_measurable([limit + 0.01] * 1000, [125.0])
+
+
 @pytest.mark.parametrize(("count", "tight", "lucky"), [(12, 26.0, 33.0), (30, 40.0, 45.0), (100, 51.0, 54.0)])
 def test_few_events_must_be_tighter_to_be_no_luck(count: int, tight: float, lucky: float) -> None:
     assert is_measurable([tight] * count, [125.0])
@@ -209,6 +215,12 @@ def test_the_clave_is_the_one_that_cuban_groups_play() -> None:
     assert PARTS["clave-son-3-2"].strokes == (0, 6, 12, 20, 24)
     assert PARTS["clave-son-2-3"].strokes == (4, 8, 16, 22, 28)
     assert PARTS["clave-rumba-3-2"].strokes == (0, 6, 14, 20, 24)
+
+
+def test_the_tumbao_is_the_same_on_both_sides_and_the_montuno_starts_on_the_side_of_two() -> None:
+    assert PARTS["tumbao"].strokes == (6, 12, 22, 28)
+    assert PARTS["montuno-2-3"].strokes == (0, 4, 6, 10, 14, 18, 22, 26, 30)
+    assert PARTS["montuno-3-2"].strokes == (2, 6, 10, 14, 16, 20, 22, 26, 30)
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=lambda part: str(part.name))
