@@ -34,7 +34,7 @@ class Age:
     known: bool = True
     """False until the wall clock is credible; an entry of unknown age is never applied."""
     future: bool = False
-    """`queued_at_utc` lay ahead of the wall clock and was taken as now."""
+    """`queued_at_utc` lay ahead of the wall clock: it counts as now, or as the time of writing (`judge_found`)."""
 
 
 def is_credible(now: datetime) -> bool:
