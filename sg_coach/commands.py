@@ -13,7 +13,7 @@ from .assignment_serializer import assignment_to_jsonable, to_jsonable
 from .build_time import build_time
 from .canonical import canonical_assignment, canonical_evaluation
 from .coach_policy import evaluate_session, judge
-from .contract import CLIP_ID_PATTERN, MAX_SESSION_BYTES
+from .contract import CLIP_ID_PATTERN, MAX_SESSION_BYTES, OTA_PREFIX
 from .errors import CoachError, InvalidInput
 from .jsontext import parse_json_object, to_json_text
 from .models import CoachEvaluation, SessionRecord, session_from
@@ -161,7 +161,7 @@ def _series(session: SessionRecord) -> tuple[object, ...]:
 
 def _clip_id_of(session_path: Path) -> str:
     """The name of the bundle folder that the session lies in, or `clip` if that is no clip id."""
-    name = session_path.resolve().parent.name.removeprefix("ota_bundle__")
+    name = session_path.resolve().parent.name.removeprefix(OTA_PREFIX)
     return name if is_clip_id(name) else "clip"
 
 

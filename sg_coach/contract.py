@@ -19,6 +19,9 @@ MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 CLIP_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 """A clip id: 1 to 128 characters of `A-Z a-z 0-9 . _ -`, starting with a letter or a digit (use fullmatch)."""
 
+OTA_PREFIX: Final = "ota_bundle__"
+"""What the name of a bundle folder in the OTA layout begins with; the clip id follows."""
+
 # The files of a bundle: contracts/BUNDLE.md.
 
 CLIP_FILE: Final = "clip.mid"

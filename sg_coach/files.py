@@ -40,7 +40,6 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY: Final = re.compile(r"\..+\.\d+-\d+\.tmp")
 _STAGE_ATTEMPTS: Final = 100
-_LOCK_PAUSE_S: Final = (0.0005, 0.01)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")

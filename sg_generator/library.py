@@ -18,14 +18,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from sg_coach.contract import CLIP_ID_PATTERN
+from sg_coach.contract import CLIP_ID_PATTERN, OTA_PREFIX
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import is_day_name, read_entries
 from sg_coach.untrusted import shown
 
 from .errors import InvalidRequest, NotFound
 
-OTA_PREFIX: Final = "ota_bundle__"
 MAX_REMEMBERED: Final = 10_000
 """So many clips are found again without looking through the days."""
 

@@ -20,7 +20,6 @@ from sg_coach.contract import COMP_FILE, INDEX_FILE, MANIFEST_FILE, SESSION_FILE
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import is_day_name
 
-OTA_PREFIX: Final = "ota_bundle__"
 WATCHED_DAYS: Final = 60
 """Bundles of so many day folders are watched one by one (a watch takes about 1 kB); older ones are for the rescans."""
 

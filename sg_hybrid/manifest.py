@@ -27,6 +27,7 @@ from sg_coach.contract import (
     CLIP_ID_PATTERN,
     COACH_FILE,
     MANIFEST_FILE,
+    OTA_PREFIX,
     QUEUED_FILE,
     TAGS_FILE,
 )
@@ -46,7 +47,6 @@ OURS: Final[Mapping[str, tuple[str, str]]] = {
 """Artifact id to (kind, path) of the worker's own entries."""
 
 _OUR_PATHS: Final = {path: artifact_id for artifact_id, (_, path) in OURS.items()}
-_OTA_PREFIX: Final = "ota_bundle__"
 _CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 _UNSAFE_PATH: Final = re.compile(r"\A/|\A[A-Za-z]:|\\|(?:\A|/)\.\.(?:/|\Z)|[\x00-\x1f\x7f]")
 _DIGEST: Final = r"^(sha256:)?[0-9a-f]{64}$"
@@ -193,7 +193,7 @@ def parse_clip_identity(tags: Mapping[str, Any] | None, manifest: Mapping[str, A
             field="clip_id",
             remedy="make both the same",
         )
-    return named[0][1] if named else _safe_id(folder_name.removeprefix(_OTA_PREFIX), "the folder's name")
+    return named[0][1] if named else _safe_id(folder_name.removeprefix(OTA_PREFIX), "the folder's name")
 
 
 def _safe_id(value: object, source: str) -> str:

@@ -12,9 +12,9 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from sg_coach.contract import CLIP_ID_PATTERN
+from sg_coach.contract import CLIP_ID_PATTERN, OTA_PREFIX
 
-from .layout import OTA_PREFIX, Sighting
+from .layout import Sighting
 
 BATCH: Final = 256
 """Longest batch of a scan, in bundles: live takes come in between."""

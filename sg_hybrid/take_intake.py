@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sg_coach.contract import COMP_FILE, MAX_SESSION_BYTES, SESSION_FILE, TAGS_FILE, TAKE_FILE
+from sg_coach.contract import COMP_FILE, MAX_SESSION_BYTES, OTA_PREFIX, SESSION_FILE, TAGS_FILE, TAKE_FILE
 from sg_coach.digest import sha256_bytes
 from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError, InvalidInput
@@ -17,8 +17,6 @@ from sg_coach.files import Folder
 from sg_coach.jsontext import parse_json_object
 from sg_coach.models import SessionRecord
 from sg_coach.take_files import analyse_files, session_bytes
-
-from .layout import OTA_PREFIX
 
 MAX_TAKE_BYTES: Final = 256 * 1024
 """Largest MIDI file that the worker analyses: about 30,000 notes, a second of computing on a small machine."""

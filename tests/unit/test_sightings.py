@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sg_hybrid.layout import NEWEST_DAYS, OTA_PREFIX, Sighting, in_turn, newest_first
+from sg_coach.contract import OTA_PREFIX
+from sg_hybrid.layout import NEWEST_DAYS, Sighting, in_turn, newest_first
 from sg_hybrid.sightings import BATCH, Inbox, Known, Turns
 
 ROOT = "/bundles"
