@@ -34,6 +34,7 @@ from sg_coach import (
     verify_assignment_ota_zip,
 )
 from sg_coach.ota_bundle import Attachment
+from sg_coach.ota_keys import key_id_of
 from tests.process.ota import ATTACHMENTS, build, contents, pack
 from tests.takes import GOLDEN_SESSION, assignment_of, take
 
@@ -388,6 +389,12 @@ def test_the_same_key_and_input_give_the_same_signature(tmp_path: Path, keys: tu
     key = load_signing_key(keys[0])
     built = [build(tmp_path / name, signing_key=key) for name in ("one", "two")]
     assert contents(built[0].bundle_dir) == contents(built[1].bundle_dir)
+
+
+def test_a_key_is_named_by_the_digest_of_its_raw_bytes() -> None:
+    raw = bytes(range(32))
+    assert key_id_of(raw) == f"ed25519-{hashlib.sha256(raw).hexdigest()[:32]}"
+    assert len(key_id_of(raw)) == len("ed25519-") + 32
 
 
 def test_a_key_is_private_and_never_overwritten(tmp_path: Path) -> None:

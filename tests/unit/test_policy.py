@@ -158,3 +158,9 @@ def test_our_own_reply_that_the_disk_refused_for_a_while_is_as_old_as_it_says() 
 )
 def test_an_unreadable_file_gets_time_to_be_finished(changed_s_ago: float, seen_for_s: float, is_settled: bool) -> None:
     assert policy.is_settled(NOW.timestamp() - changed_s_ago, NOW, seen_for_s) is is_settled
+
+
+def test_a_clock_is_believed_from_2025_on() -> None:
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    assert policy.is_credible(start)
+    assert not policy.is_credible(start - timedelta(milliseconds=1))

@@ -278,3 +278,11 @@ def test_the_report_says_what_was_done() -> None:
     assert f"{report.matched} matched ({report.wrong_pitch} of another pitch), {report.missed} missed" in text
     assert "error by beat     1: " in text
     assert report.document()["reference"] == "clip"
+
+
+def test_late_is_more_than_20_ms_after_the_line() -> None:
+    shifts = {4: 19.0, 9: 20.0, 14: 20.5, 19: 30.0, 24: -30.0}
+    notes = [Note(500.0 * n + shifts.get(n, 0.0), 60) for n in range(1, 40)]
+    session = analyse_take(notes, steady_pulse(120, "4/4", 20_000), CONTEXT).session
+    assert session.latency_removed_ms == 0
+    assert (session.late_events, session.total_events) == (2, 39)
