@@ -398,8 +398,10 @@ async def test_old_audit_copies_are_removed_and_nothing_else(root: Path, spool: 
     clock.set_wall(datetime.now(UTC))
     for name in (ENTRY, "clip_a_ai_addendum.1.json", "clip_b_ai_addendum.json", "notes.txt"):
         (root / "applied" / name).write_bytes(b"{}")
+    thirty_days_ago = clock.now().timestamp() - 30 * 86_400
     for name in (ENTRY, "clip_a_ai_addendum.1.json", "notes.txt"):
-        os.utime(root / "applied" / name, (clock.now().timestamp() - 31 * 86_400,) * 2)
+        os.utime(root / "applied" / name, (thirty_days_ago - 60,) * 2)
+    os.utime(root / "applied" / "clip_b_ai_addendum.json", (thirty_days_ago + 60,) * 2)
 
     assert await spool.clean_applied(30) == 2
     assert names(root, "applied") == ["clip_b_ai_addendum.json", "notes.txt"]
