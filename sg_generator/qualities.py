@@ -127,7 +127,7 @@ class _Quality:
         return "number" not in self._seen
 
     def _take_brazilian(self, _: str) -> None:
-        self._seventh = 11
+        self._has_major, self._seventh = True, 11
 
     def _take_minor(self, _: str) -> bool:
         self._third = 3

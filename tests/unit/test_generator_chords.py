@@ -50,6 +50,8 @@ def notes(symbol: str, key: Key | None = None) -> str:
         ("CmM7", "C Eb G B"),
         ("Cm(maj7)", "C Eb G B"),
         ("C7M", "C E G B"),
+        ("C7M9", "C E G B D"),
+        ("C7M13", "C E G B D A"),
         ("C7+", "C E Ab Bb"),
         ("C7alt", "C E Ab Bb Eb"),
         ("G7b9sus", "G C D F Ab"),
