@@ -70,17 +70,21 @@ def read_chord(symbol: str, key: Key | None = None) -> Chord:
     quality, bass = _without_bass(rest)
     tones = read_quality(quality)
     if tones is None:
-        raise NoChord(f"unknown quality '{shown(quality)}' after the root; write it as m7, maj7, 7b9 or m7b5")
+        hint = "part chords by blanks" if _DASHED.search(rest) else "write it as m7, maj7, 7b9 or m7b5"
+        raise NoChord(f"unknown quality '{shown(quality)}' after the root; {hint}")
     return Chord(symbol, root, tones, root if bass is None else bass)
 
 
 def run_together(symbol: str) -> tuple[str, ...]:
     """Return the symbols of a text that holds several without a blank (`Dm7G7`), or nothing if it does not.
 
-    At least one of them must say more than a root: `BAD` is a word.
+    At least one of them must say more than a root: `BAD` is a word. A dash before a root may mean minor or only part
+    the chords (`C-F`), so nothing is read.
     """
     parts = tuple(_RUN.findall(symbol))
     if len(parts) < 2 or "".join(parts) != symbol or all(NOTE.fullmatch(part) for part in parts):
+        return ()
+    if any(part.endswith(_DASHES) for part in parts[:-1]):
         return ()
     return parts if all(is_readable(part) for part in parts) else ()
 
@@ -97,6 +101,10 @@ def is_readable(symbol: str) -> bool:
 # From root to bass
 
 _RUN: Final = re.compile(r"(?:[A-G]|NC)(?:/[A-G]|[^A-G/N])*")
+_DASHES: Final = ("-", "−", "–")
+_DASHED: Final = re.compile(r"-(?:[A-G]|[b#]{0,2}[IViv])")
+"""A dash before another chord: `Dm7-G7`, `I-IV`."""
+
 _ROOT: Final = re.compile(r"([A-G])(bb|##|b|#)?")
 _BASS: Final = re.compile(r"/([A-G](?:bb|##|b|#)?)\Z")
 _SIGNS: Final = str.maketrans(

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,9 @@ from .chords import Chord, NoChord, read_chord, run_together
 from .errors import InvalidRequest, UnreadableChord
 from .models import TICKS_PER_BEAT, ChordChange, ClipRequest, bar_ticks, beat_ticks
 from .numerals import Key, read_key
+
+_TOKEN: Final = re.compile(r"(?:\([^()]*\)|\S)+")
+"""What blanks part; those in parentheses belong to their chord: `C7(b9, 13)`."""
 
 HELD: Final = frozenset({"/", "."})
 """One more place for the chord before."""
@@ -101,7 +105,7 @@ class _Entry:
 
     def bars(self) -> list[_Bar]:
         written = [bar for bar in self.text.split("|") if bar.strip()] or [self.text]
-        return [self._bar([token.rstrip(",") for token in bar.split()]) for bar in written]
+        return [self._bar([token.rstrip(",") for token in _TOKEN.findall(bar)]) for bar in written]
 
     def _bar(self, tokens: Sequence[str]) -> _Bar:
         if len(tokens) == 1 and tokens[0] in SAME_BAR:

@@ -2,8 +2,8 @@
 
 const SYMBOL = /^([A-G])([#b♯♭]?)(.*?)(?:\/([A-G])([#b♯♭]?))?$/u;
 
-// A comma in parentheses belongs to its chord: "C7(b9,13)".
-const tokensIn = (text) => text.split(/[\s;]+|,(?![^()\s]*\))/u).filter((token) => token !== "");
+// What stands in parentheses belongs to its chord: "C7(b9, 13)".
+const tokensIn = (text) => text.match(/(?:\([^()]*\)|[^\s;,])+/gu) ?? [];
 
 /**
  * The bars of a typed progression. With bar lines "Dm7 G7 | Cmaj7" is two bars; without them each chord is a bar.

@@ -22,6 +22,7 @@ def practice(desk: Practice) -> Practice:
         ("Dm7 G7 C", ["Dm7", "G7", "C"]),
         ("Dm7, G7; C", ["Dm7", "G7", "C"]),
         ("C7(b9,13),F E:sus4(b7,9)", ["C7(b9,13)", "F", "E:sus4(b7,9)"]),
+        ("C7(b9, b13) F | G7 (C", ["C7(b9, b13) F", "G7 (C"]),
         ("Dm7 G7 | C |", ["Dm7 G7", "C"]),
         ("| Dm7 | G7 |\n| C |", ["Dm7", "G7", "C"]),
         ("C\nF", ["C", "F"]),

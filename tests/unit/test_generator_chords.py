@@ -148,6 +148,8 @@ def test_a_numeral_that_is_none_is_refused() -> None:
         ("Dm7", ()),
         ("BAD", ()),
         ("CxG7", ()),
+        ("C-F-G", ()),  # three major chords, or two of them minor
+        ("C−G7", ()),
     ],
 )
 def test_symbols_without_a_blank_are_parted_where_nothing_else_can_be_meant(text: str, parts: tuple[str, ...]) -> None:

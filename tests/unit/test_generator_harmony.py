@@ -50,6 +50,7 @@ def test_chords_of_an_entry_share_its_bar() -> None:
     assert written("C E7 Am G", bars=1) == [(0, "C"), (1, "E7"), (2, "Am"), (3, "G")]
     assert written("Dm7G7", bars=1) == [(0, "Dm7"), (2, "G7")]
     assert written("Dm7, G7", bars=1) == [(0, "Dm7"), (2, "G7")]
+    assert written("C7(b9, b13) F", bars=1) == [(0, "C7(b9, b13)"), (2, "F")]
 
 
 def test_slashes_hold_and_percent_repeats() -> None:
@@ -86,6 +87,12 @@ def test_an_unreadable_symbol_is_named_with_its_place() -> None:
         spans_of(request("C", "Am", "F", "G7 Hm7"))
     assert str(caught.value) == "chords[3] 'Hm7': unknown root 'H'; roots are A to G with b or #"
     assert caught.value.code == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("text", ["C-F-G", "C–G", "Dm7-G7-Cmaj7", "ii7-V7-Imaj7"])
+def test_chords_that_dashes_part_are_refused_with_what_to_write(text: str) -> None:
+    with pytest.raises(UnreadableChord, match=r"; part chords by blanks$"):
+        spans_of(request(text, key="C"))
 
 
 def test_a_symbol_behind_the_cut_is_checked_too() -> None:
