@@ -116,8 +116,7 @@ class _Player:
         pitch = self.played[-1].pitch if self.played else CENTRE
         taken = dict(self._before)
         bar: list[_Played] = []
-        for attempt in range(_TRIES + 1):
-            varied = self._varied(strokes) if attempt == _TRIES else None
+        for varied in (*(None,) * _TRIES, *self._open(strokes)):
             bar = self._bar(strokes, pitch, varied, taken.get(varied.tick - bar_start) if varied else None)
             if self._shape(bar, bar_start) != self._before:
                 break
@@ -139,11 +138,13 @@ class _Player:
             bar.append(_Played(stroke.tick, pitch, stroke.span))
         return bar
 
-    def _varied(self, strokes: Sequence[_Stroke]) -> _Stroke | None:
-        """The stroke to change in a bar like the one before: the last that is no root, else the last that can jump."""
+    def _open(self, strokes: Sequence[_Stroke]) -> list[_Stroke]:
+        """The strokes to change, one of them, in a bar like the one before: the last ones first, roots that can jump
+        only if all are roots.
+        """
         free = [stroke for stroke in strokes if not self._is_start(stroke)]
         roots = [stroke for stroke in strokes if len(_octaves(self._chord(stroke).bass)) > 1]
-        return next(reversed(free or roots), None)
+        return (free or roots)[::-1]
 
     def _chord(self, stroke: _Stroke) -> Chord:
         return self._spans[stroke.span].chord
@@ -186,9 +187,9 @@ class _Player:
         """A chord tone, or another octave of the root, that is not `taken`: what the bar before had in this place."""
         chord = self._chord(stroke)
         tones = _octaves(chord.bass) if self._is_start(stroke) else _tones(chord)
-        free = [pitch for pitch in tones if pitch != taken]
-        near = [pitch for pitch in free if pitch != before and abs(pitch - before) <= _LEAP]
-        return self._chance.choice(near or free or tones)
+        reached = [pitch for pitch in tones if abs(pitch - before) <= _LEAP]
+        other = [pitch for pitch in reached if pitch not in (before, taken)]
+        return self._chance.choice(other or reached)
 
 
 _LEAP: Final = 12

@@ -15,7 +15,7 @@ from .models import TICKS_PER_BEAT, Arrangement, ClipRequest
 from .styles import STYLES
 from .swing import swing_ratio, swung
 
-ENGINE_VERSION: Final = "builtin-3"
+ENGINE_VERSION: Final = "builtin-4"
 """Changes when the same request and seed give other notes."""
 
 
