@@ -45,7 +45,10 @@ def verdict_entry(
     suggested: SuggestedAdjustment,
     coaching: CoachingDeterministic | None,
 ) -> dict[str, Any]:
-    """Return the entry of a verdict: the player's word, and what it suggests."""
+    """Return the entry of a verdict: the player's word, and what it suggests.
+
+    A clip without a session belongs to that of its take, as the take's own entry does.
+    """
     return {
         "clip_id": clip_id,
         "timestamp": utc_text(now),
@@ -58,7 +61,7 @@ def verdict_entry(
             "difficulty": coaching.decision.difficulty_delta if coaching else 0.0,
         },
         "source": "feedback",
-        "session_id": tags.session_id,
+        "session_id": tags.session_id or (str(coaching.session_id) if coaching else None),
     }
 
 

@@ -323,6 +323,17 @@ def test_what_was_played_in_the_ota_layout_is_told_like_everything_else(tmp_path
         assert server.get(f"/sessions/{mine}")["clips"] == story["clips"]
 
 
+def test_a_verdict_on_a_clip_without_a_session_stands_in_that_of_its_take(server: Server) -> None:
+    source = FIXTURES / "bundles" / "deterministic" / "2026-02-04" / "clip_deterministic"
+    bundle = server.bundles / "ota_bundle__clip_deterministic"
+    shutil.copytree(source, bundle)
+    played_in = document(bundle / "session.json")["session_id"]
+    server.post("/feedback", {"clip_id": "clip_deterministic", "verdict": "pass"})
+    [verdict] = server.get(f"/sessions/{played_in}")["verdicts"]
+    assert (verdict["clip_id"], verdict["verdict"]) == ("clip_deterministic", "pass")
+    assert document(bundle / "clip.feedback.json")["session_id"] == played_in
+
+
 def test_the_built_in_styles_and_forms_are_told(server: Server) -> None:
     assert {style["name"] for style in server.get("/styles")["styles"]} >= {"swing", "bossa", "waltz", "flamenco"}
     assert len(server.get("/progressions")["progressions"]) >= 10
