@@ -56,12 +56,15 @@ export class Recorder {
 
   /**
    * The take that ended `heard` seconds after the first beat: one round. In a loop it is the last whole round, or
-   * the first one as far as it went. A note that came a little early belongs to the round that it leads into.
+   * the first one as far as it went. A note that came a little early belongs to the round that it leads into; where
+   * the music ended with its round there is none.
    */
   take(heard, seconds) {
     const rounds = Math.floor((heard + EARLY_S) / seconds);
     const from = Math.max(0, rounds - 1) * seconds;
-    const inRound = ({ at }) => at >= from - EARLY_S && at < from + seconds - EARLY_S;
+    const end = from + seconds;
+    const until = heard > end + EARLY_S ? end - EARLY_S : end;
+    const inRound = ({ at }) => at >= from - EARLY_S && at < until;
     return this.#notes.filter(inRound).map((note) => ({
       ...note,
       at: Math.max(0, note.at - from),

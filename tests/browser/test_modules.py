@@ -68,8 +68,13 @@ ON, OFF = 0x90, 0x80
         ([([ON, 60, 80], 0.0), ([ON, 60, 80], 1.0)], 2, [[60, 0.0, 1.0], [60, 1.0, 1.0]]),
         ([([0xB0, 64, 127], 0.0), ([0xFE], 0.1)], 4, []),
         ([([ON, 60, 80], 3.95), ([OFF, 60, 0], 4.2)], 8, [[60, 0.0, 0.25]]),
+        ([([ON, 60, 80], 3.95), ([OFF, 60, 0], 3.99)], 4.02, [[60, 3.95, 0.04]]),
+        ([([ON, 60, 80], 5.0), ([ON, 62, 80], 7.95)], 9, [[60, 1.0, 4.0]]),
     ],
-    ids=["off", "on with velocity 0", "held", "early", "again", "no note", "early in the next round"],
+    ids=[
+        *("off", "on with velocity 0", "held", "early", "again", "no note", "early in the next round"),
+        *("the clip's last note", "early in a round that is not whole"),
+    ],
 )
 def test_midi_messages_become_the_notes_of_a_take(
     practice: Practice, played: list[Any], heard: float, take: list[list[float]]
