@@ -113,7 +113,9 @@ export class Player extends EventTarget {
       else if (this.loop) this.#nextRound();
       else break;
     }
-    if (!this.loop && now >= this.#origin + this.#clip.seconds) this.#finish("end");
+    // A wireless headphone is heard late: until then the player plays along.
+    const over = this.#origin + this.#clip.seconds + (this.#context.outputLatency || 0);
+    if (!this.loop && now >= over) this.#finish("end");
   }
 
   #nextTime() {

@@ -115,6 +115,17 @@ def test_stop_ends_every_voice_at_once(practice: Practice) -> None:
     assert len(practice.voices()) == started
 
 
+def test_the_clip_is_over_when_its_end_has_been_heard(practice: Practice) -> None:
+    practice.page.evaluate("void Object.defineProperty(AudioContext.prototype, 'outputLatency', { get: () => 0.7 })")
+    practice.make("Dm7", tempo=300, bars=1, style="rock")
+    practice.button("Count-in").click()
+    practice.play_button.click()
+    expect(practice.stop_button).to_be_visible()
+    expect(practice.play_button).to_be_visible()
+    ran = practice.page.evaluate("audio.context.currentTime - audio.voices[0].start")
+    assert ran >= 0.8 + 0.7
+
+
 def test_the_metronome_is_heard_only_while_it_is_on(practice: Practice) -> None:
     practice.make("N.C.", tempo=240, bars=8)
     practice.page.get_by_role("slider", name="Volume of the band").fill("0")
