@@ -36,20 +36,23 @@ const story = new Story(session.id);
 const setup = new Setup(make, complain);
 const instrument = new Instrument(hear, complainOfTake);
 let unfollow = () => {};
+let wanted = null; // the clip that was asked for last
 
 // A clip
 
-async function make(wanted) {
+async function make(request) {
   complain(null);
-  const { clip_id: id } = await api.generate({ ...wanted, session_id: session.id });
+  const { clip_id: id } = await api.generate({ ...request, session_id: session.id });
   await open(id);
   session.clip = id;
   byId("play").focus();
 }
 
 async function open(id) {
+  wanted = id;
   const clip = await api.clip(id);
   await kept?.();
+  if (wanted !== id) return; // the player did not wait, and made another one
   unfollow();
   player.load(clip);
   chart.draw(clip);
@@ -128,7 +131,7 @@ async function nextRound() {
   const { decision } = coach.latest.envelope.deterministic;
   setup.again(player.clip.tempo + decision.tempo_delta_bpm);
   const { density_bucket, syncopation_bucket } = decision;
-  await setup.submit((wanted) => make({ ...wanted, density_bucket, syncopation_bucket }));
+  await setup.submit((request) => make({ ...request, density_bucket, syncopation_bucket }));
 }
 
 function newSession() {

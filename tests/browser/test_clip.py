@@ -138,6 +138,20 @@ def test_a_reload_keeps_the_clip_and_a_new_session_lets_it_go(practice: Practice
     assert before != after
 
 
+def test_the_clip_of_before_a_reload_comes_too_late_over_a_new_one(practice: Practice) -> None:
+    old = practice.make("Ebmaj7 | Cm7")
+    held: list[Route] = []
+    practice.page.route(f"**/clips/{old}/notes", lambda route: held.append(route))
+    practice.page.reload()
+    practice.fill("Am7 | D7")
+    practice.make_button.click()
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7"])
+    with practice.page.expect_response(f"**/clips/{old}/notes"):
+        held[0].continue_()
+    practice.page.wait_for_timeout(200)
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7"])
+
+
 def test_the_session_of_the_tab_goes_with_each_clip(practice: Practice) -> None:
     with practice.page.expect_request("**/generate") as request:
         practice.make("C")
