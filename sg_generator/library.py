@@ -18,7 +18,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from sg_coach.contract import CLIP_ID_PATTERN, OTA_PREFIX
+import structlog
+
+from sg_coach.contract import CLIP_ID_PATTERN, INDEX_FILE, OTA_PREFIX
+from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import is_day_name, read_entries
 from sg_coach.untrusted import shown
@@ -32,6 +35,7 @@ Told = tuple[Path, dict[str, Any]]
 """An entry of a session index, and the index's folder: a day's, or a root for the bundles directly under it."""
 
 _CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
+_log = structlog.get_logger(__name__)
 
 
 class Library:
@@ -67,12 +71,12 @@ class Library:
     def entries_of_day(self, day: date) -> list[dict[str, Any]]:
         """Return what the session indexes tell of a date (UTC), oldest first.
 
-        Those of the roots, where bundles of the OTA layout have their entries, hold any date's. Raises InvalidInput,
-        UnsafePath, OSError.
+        Those of the roots, where bundles of the OTA layout have their entries, hold any date's; one that cannot be read
+        is logged and left out. Raises InvalidInput naming the day's file, UnsafePath, OSError.
         """
         date_text = day.isoformat()
         folders = [path for root in self.roots for path in (root / date_text, root) if is_folder(path)]
-        indexes = [[(path, one) for one in read_entries(path) if _may_be_of(one, path, date_text)] for path in folders]
+        indexes = [[(path, one) for one in _entries_in(path, date_text)] for path in folders]
         return [entry for _, entry in in_order(indexes)]
 
     def _places(self, clip_id: str) -> Iterator[Path]:
@@ -92,8 +96,20 @@ def bundle_in(folder: Path, clip_id: str) -> Path:
     return named if is_folder(named) else folder / f"{OTA_PREFIX}{clip_id}"
 
 
-def _may_be_of(entry: dict[str, Any], folder: Path, date_text: str) -> bool:
-    return folder.name == date_text or str(entry.get("timestamp")).startswith(date_text)
+def _entries_in(folder: Path, date_text: str) -> list[dict[str, Any]]:
+    """The entries that an index may hold of a date: all of the day's, those with its timestamp of a root's."""
+    try:
+        entries = read_entries(folder)
+    except CoachError as error:
+        if folder.name != date_text:
+            _log.warning("session_index_unreadable", folder=str(folder), error=str(error))
+            return []
+        if isinstance(error, InvalidInput):
+            raise error.in_file(str(folder / INDEX_FILE)) from error
+        raise
+    if folder.name == date_text:
+        return entries
+    return [entry for entry in entries if str(entry.get("timestamp")).startswith(date_text)]
 
 
 def in_order(indexes: Iterable[Sequence[Told]]) -> list[Told]:

@@ -321,6 +321,10 @@ def test_what_was_played_in_the_ota_layout_is_told_like_everything_else(tmp_path
         assert [(take["score"], take["style"]) for take in story["takes"]] == [(71, "bossa")]
         index.write_text("{")
         assert server.get(f"/sessions/{mine}")["clips"] == story["clips"]
+        assert [entry["clip_id"] for entry in server.get("/session_index")["entries"]] == [near]
+        broken = server.bundle(near).parent / "session.index.json"
+        broken.write_text("{")
+        assert failed(server.get("/session_index"), "GENERATION_ERROR", str(broken))
 
 
 def test_a_verdict_on_a_clip_without_a_session_stands_in_that_of_its_take(server: Server) -> None:
