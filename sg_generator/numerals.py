@@ -20,7 +20,7 @@ _KEY: Final = re.compile(
     re.ASCII,
 )
 _DEGREES: Final = ("I", "II", "III", "IV", "V", "VI", "VII")
-_HAS_THIRD: Final = re.compile(r"(?:m(?!aj)|-|o|dim|ø|h|sus|alt|\+|aug)")
+_HAS_THIRD: Final = re.compile(r"(?:m(?!aj)|-|o|dim|ø|h|sus|alt|\+|aug|5)")
 
 
 @dataclass(frozen=True, slots=True)

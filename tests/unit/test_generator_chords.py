@@ -101,6 +101,7 @@ def test_symbols_are_read_into_notes(symbol: str, expected: str) -> None:
         ("bVIIb5", C_MAJOR, "Bb D E"),
         ("V#9", A_MINOR, "E Ab B D G"),
         ("i", A_MINOR, "A C E"),
+        ("i5", A_MINOR, "A E"),
         ("VI", A_MINOR, "F A C"),
         ("viio", A_MINOR, "Ab B D"),
         ("Dm7", C_MAJOR, "D F A C"),
