@@ -87,10 +87,12 @@ def _check_ms(words: Words, one: Mention, beats: Sequence[float], known: Known) 
 
 
 def _fits_bpm(one: Mention, known: Known) -> bool:
-    delta = [] if known.tempo_delta is None else [known.tempo_delta]
+    """The tempo of the take, that of the next round, or the step between them."""
+    delta, following = known.tempo_delta, known.next_bpm
     if one.sign:
-        return rounds_to(one.value, one.decimals, [bpm for bpm in delta if bpm * one.sign >= 0])
-    return rounds_to(one.value, one.decimals, known.numbers("bpm") + delta)
+        return rounds_to(one.value, one.decimals, [] if delta is None or delta * one.sign < 0 else [delta])
+    facts = (known.number("bpm"), following, delta)
+    return rounds_to(one.value, one.decimals, [bpm for bpm in facts if bpm is not None])
 
 
 def _fits_points(one: Mention, known: Known) -> bool:

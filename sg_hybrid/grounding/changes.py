@@ -7,7 +7,7 @@ from typing import Final
 
 from sg_hybrid.errors import AiRejected
 
-from .known import Known
+from .known import Known, rounds_to
 from .words import Words, vocabulary
 
 _TEMPO: Final = r"(?:the |your |its |this )?(?:tempo|speed|pace|bpm|metronome|click)"
@@ -52,9 +52,14 @@ _SAME: Final = re.compile(
     rf"\b(?:same {_TEMPO}"
     rf"|(?:keep|hold|leave|maintain) {_TEMPO}(?! (?:steady|even|up|down|in|from|moving))"
     rf"|{_TEMPO} (?:is |stays |remains |stay |remain )?(?:unchanged|the same|as it is|where it is|constant)"
-    rf"|{_TEMPO} (?:will )?(?:stays?|remains?) (?:at|here|put)|(?:stay|remain)(?:ing)? at [\w.,-]+ bpm"
+    rf"|{_TEMPO} (?:will )?(?:stays?|remains?) (?:here|put)"
     r"|stay (?:at|with) (?:this|the|that) (?:tempo|speed)|keep (?:this|that) tempo|no change (?:in|of) tempo)\b"
 )
+_AIMED_AT: Final = re.compile(
+    r"\b(?:(?:(?<!you )(?:keep|leave|hold|stay|stick|remain)|up|down|back|lower|raise|drop)(?: \w+){0,3}|stays|remains)"
+    r" (?:at|to|with) (?P<bpm>\d+(?:[.,]\d+)?)(?: bpm\b| beats per minute\b|-bpm\b)"
+)
+"""`keep it at 96 BPM`, `take it up to 124 BPM`: the tempo of the next round."""
 _DRIFT: Final = re.compile(
     r"\b(?:you(?:'re| are| were|r (?:tempo|pace|speed|playing|time))?"
     r"(?! (?:can|may|should|will|could|might|want|need|get)\b)(?: \w+){0,2}"
@@ -70,9 +75,9 @@ _NOT_MEANT: Final = re.compile(
 )
 _TEMPO_WORDS: Final = vocabulary(
     """
-    tempo speed speeds sped speeding pace bpm metronome click faster quicker slower slow slows slowed slowing down
-    accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers wavered
-    sags sagged rose crept creeps dropped fell double half ease up back pushed dragged rushed
+    tempo speed speeds sped speeding pace bpm minute metronome click faster quicker slower slow slows slowed slowing
+    down accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers
+    wavered sags sagged rose crept creeps dropped fell double half ease up back pushed dragged rushed
     """
 )
 
@@ -168,6 +173,11 @@ def _check_tempo(text: str, known: Known) -> None:
         claimed = any(not _NOT_MEANT.search(text, 0, found.start()) for found in pattern.finditer(text))
         if claimed and (delta is None or (delta > 0) - (delta < 0) != sign):
             raise AiRejected(f"{name}, and that is not what was decided")
+    following = [] if known.next_bpm is None else [known.next_bpm]
+    for found in _AIMED_AT.finditer(text):
+        whole, _, part = found["bpm"].replace(",", ".").partition(".")
+        if not rounds_to(float(f"{whole}.{part or 0}"), len(part), following):
+            raise AiRejected("another tempo than was decided")
 
 
 def _check_density(text: str, known: Known) -> None:

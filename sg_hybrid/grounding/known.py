@@ -19,6 +19,8 @@ class Known:
         self._next: Mapping[str, Any] = following if isinstance(following, Mapping) else {}
         self.tempo_delta = _number(self._next.get("tempo_delta_bpm"))
         """How much faster the next round is, in BPM."""
+        self.next_bpm = _sum(_number(facts.get("bpm")), self.tempo_delta)
+        """The tempo of the next round, in BPM."""
         self.difficulty_delta = _number(self._next.get("difficulty_delta"))
         """How much harder the next round is."""
         self.beats = _beats(facts.get("error_by_beat_ms"))
@@ -70,6 +72,10 @@ def rounds_to(value: float, decimals: int, facts: Iterable[float], *, hedged: bo
 def _beats(errors: object) -> list[float | None]:
     beats = [_number(one) for one in errors] if isinstance(errors, list | tuple) else []
     return beats if any(one is not None for one in beats) else []
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def _number(value: object) -> float | None:

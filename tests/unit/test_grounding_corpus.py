@@ -156,7 +156,8 @@ def facts_of(unit: str, facts: dict[str, Any]) -> list[float]:
         "none": (),
     }[unit]
     found = [abs(facts[name]) for name in names if facts[name] is not None]
-    more = {"ms": beats, "bpm": [abs(facts["next_round"]["tempo_delta_bpm"])]}.get(unit, [])
+    delta = facts["next_round"]["tempo_delta_bpm"]
+    more = {"ms": beats, "bpm": [abs(delta), facts["bpm"] + delta]}.get(unit, [])
     return [*found, *more]
 
 
