@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from sg_coach.models import Focus
 from sg_coach.progression import V1_DEFAULT
 from sg_hybrid.errors import AiInvalid
 from sg_hybrid.grounding import check_grounded, clean_text
+from sg_hybrid.prompt import system_prompt
 from sg_hybrid.simulator.texts import reply_for
 from tests.conftest import FIXTURES
 
@@ -95,6 +97,14 @@ def test_every_hint_of_the_rules_passes(band: Any, cell: Any, facts: str) -> Non
         }
         text = compose_hint(V1_DEFAULT.hints[band.name][cell], decision)
         check_grounded(text, {**FACTS[facts], "score_trend": trend, "next_round": following})
+
+
+def test_every_example_of_the_prompt_may_be_said_when_the_tempo_rises() -> None:
+    _, _, voice = system_prompt().partition("## Examples")
+    examples = re.findall(r'^- "(.+)"$', voice, re.MULTILINE)
+    assert len(examples) >= 3
+    facts = {**FACTS["fine"], "clave_hit_pct": 52}
+    assert [text for text in examples if not may_be_shown(text, facts)] == []
 
 
 @pytest.mark.parametrize("focus", [*map(str, Focus), "unknown"])
