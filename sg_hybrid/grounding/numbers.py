@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from .directions import POINTERS
 from .numerals import Numeral, numerals
 from .words import Words, vocabulary
 
@@ -122,8 +123,10 @@ def _mention(words: Sequence[str], numeral: Numeral) -> Mention:
     unit, end = _unit_after(words, end)
     if unit is Unit.ORDINAL:
         return _ordinal(words, Mention(value, decimals, unit, start, end))
-    if unit is Unit.NONE:
-        unit = _unit_before(words, start)
+    if unit is Unit.NONE or (unit is Unit.EVENTS and _at(words, end) in _CAME):  # `beat 3 late` counts no notes
+        unit = _unit_before(words, start) or unit
+    if _at(words, end) == "times" and start and words[start - 1] in POINTERS:
+        unit = Unit.EVENTS  # `late five times`
     if unit is Unit.MS and words[end - 1] in _SECONDS:
         value, decimals = value * 1000, decimals - 3
     hedged = not _HEDGES.isdisjoint(words[max(0, start - 2) : start])

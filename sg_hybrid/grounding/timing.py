@@ -20,6 +20,7 @@ from .words import Words, vocabulary
 
 _SOME: Final = vocabulary("some few sometimes occasional occasionally several often couple")
 _ALL: Final = vocabulary("all every each always most mostly consistently constantly everything")
+_TIMES: Final = {"once": 1, "twice": 2}
 _COUNT_LINKS: Final = vocabulary("of out /")
 _NO_AMOUNT: Final = frozenset({Unit.EVENTS, Unit.NONE, Unit.BEAT_LABEL, Unit.BAR_LABEL, Unit.ORDINAL})
 _QUANTIFIER: Final = r"\b(?:all|every|everything|each|always|perfectly|both)\b"
@@ -69,14 +70,22 @@ def _is_counted(words: Words, numbers: Sequence[Mention], direction: Direction, 
     """Whether a direction belongs to a count (`37 of 412 notes came late`). Raises AiRejected for a wrong count."""
     clause = words.clause_of(direction.index)
     counts = [one for one in numbers if clause.start <= one.start < direction.index and _counts_notes(words, one)]
+    counts += [one for one in numbers if one.unit is Unit.EVENTS and _follows(words, one, direction.index)]
+    late = known.number("late_events")
+    if _TIMES.get("".join(words.after(direction.index, 1)), late) != late:
+        raise AiRejected("not the number of late notes")
     if not counts:
         return False
-    late = known.number("late_events")
     if direction.sign < 0 or late is None:
         raise AiRejected("a count of early notes, which is not measured")
     if counts[0].value != late or any(one.value not in (late, known.number("total_events")) for one in counts):
         raise AiRejected(f"not the number of late notes ({counts[0].value:g})")
     return True
+
+
+def _follows(words: Words, one: Mention, index: int) -> bool:
+    """`late five times`, `late on five notes`"""
+    return one.start > index and words.words[index + 1 : one.start] in ([], ["on"])
 
 
 def _counts_notes(words: Words, one: Mention) -> bool:
