@@ -118,8 +118,12 @@ def _fits_count(*names: str) -> Callable[[Mention, Known], bool]:
     return fits
 
 
-def _fits_label(one: Mention, known: Known) -> bool:
-    return one.whole and 1 <= one.value <= max(MAX_COUNT, known.beats_in_a_bar)
+def _fits_beat(one: Mention, known: Known) -> bool:
+    return one.whole and 1 <= one.value <= max(known.beats_in_a_bar, len(known.beats))
+
+
+def _fits_bar(one: Mention, known: Known) -> bool:
+    return one.whole and 1 <= one.value <= (known.number("bars") or MAX_COUNT)
 
 
 def _fits_bare(one: Mention, known: Known) -> bool:
@@ -143,8 +147,8 @@ _FITS: Final[Mapping[Unit, Callable[[Mention, Known], bool]]] = MappingProxyType
         Unit.BARS: _fits_count("bars"),
         Unit.DIVISIONS: _fits_count("grid"),
         Unit.BEATS: _fits_count(),
-        Unit.BEAT_LABEL: _fits_label,
-        Unit.BAR_LABEL: _fits_label,
+        Unit.BEAT_LABEL: _fits_beat,
+        Unit.BAR_LABEL: _fits_bar,
         Unit.ORDINAL: _fits_count(),
         Unit.NOTE_VALUE: lambda _one, _known: True,
         Unit.FRACTION: _fits_count(),

@@ -13,15 +13,15 @@ from sg_hybrid.errors import AiRejected
 from .directions import BEING, Direction
 from .known import Known, rounds_to
 from .numbers import BARS, Mention, Unit
-from .words import Words, vocabulary
+from .words import ENDS, Words, vocabulary
 
 _WORST: Final = vocabulary("weakest loosest worst widest largest biggest")
 _BEST: Final = vocabulary("strongest steadiest tightest best cleanest smallest")
 _JUDGING: Final = _WORST | _BEST | vocabulary("weak wide")
 _TELLING: Final = (_JUDGING - {"weak"}) | vocabulary(  # `the weak beats` are those between the strong ones
     """
-    was were lost missed slip slips slipped wobble wobbles struggle struggles struggled trouble error errors needs
-    stands rarely tend
+    was were lost losing missed slip slips slipped slipping wobble wobbles struggle struggles struggled trouble error
+    errors needs stands rarely tend
     """
 )
 """Words that make a claim of a clause, wherever they stand in it."""
@@ -30,12 +30,15 @@ _LACKING: Final = vocabulary("work attention care help practice repair fixing")
 _METHODS: Final = vocabulary("way ways bet results fix move step plan improvement approach exercise drill practice")
 """After `best`: how to practise, not how it was played."""
 _WISHING: Final = vocabulary("until let make so that when where if keep have whether don't dont avoid")
-_BETWEEN: Final = vocabulary("offbeat offbeats upbeat upbeats ands")
+_BETWEEN: Final = vocabulary("offbeat offbeats upbeat upbeats ands upstroke upstrokes downstroke downstrokes")
 _NAMED: Final = {"downbeat": (1,), "downbeats": (1,), "backbeat": (2, 4), "backbeats": (2, 4)}
 BEATS: Final = _BETWEEN | frozenset(_NAMED) | {"beat", "beats"}
 """Words for beats."""
 _NAMING: Final = _BETWEEN | frozenset(_NAMED) | {"off", "and", "last"}
-_POINTING_BACK: Final = frozenset({"it", "that", "there", "which"})
+_SUBJECTS: Final = frozenset({"it", "it's"})
+_POINTING_BACK: Final = _SUBJECTS | {"that", "that's", "there", "which"}
+_HELPING: Final = vocabulary("helps keeps gives lets makes stops will can")
+"""After `it`: what to do is meant, not the beat."""
 _AT_AN_END: Final = vocabulary("first last final opening closing")
 _AFTER_A_PLACE: Final = frozenset({"and", "in", "again", "every"})
 _BETWEEN_BEATS: Final = 0
@@ -60,10 +63,12 @@ def check_beats(
     rest = []
     for place, clause in enumerate(clauses):
         for direction in placed[place]:
-            meant = _meant(beats[place], placed[place], direction) or _neighbour(words, clause, beats, placed, place)
+            meant = _meant(beats[place], placed[place], direction) or _pointed_back(words, clause, numbers)
+            meant = meant or _neighbour(beats, placed, place)
             _check_direction(meant.values(), direction, known)
             rest += [] if meant else [direction]
-        _check_figures(words, clause, list(beats[place].values()), numbers, known)
+        told_of = beats[place] or _pointed_back(words, clause, numbers)
+        _check_figures(words, clause, list(told_of.values()), numbers, known)
     return rest
 
 
@@ -114,12 +119,19 @@ def _meant(beats: Named, directions: Sequence[Direction], direction: Direction) 
     return {index: beat for index, beat in beats.items() if low < index < high} or beats
 
 
-def _neighbour(
-    words: Words, clause: range, beats: Sequence[Named], placed: Sequence[Sequence[Direction]], place: int
-) -> Named:
+def _pointed_back(words: Words, clause: range, numbers: Sequence[Mention]) -> Named:
+    """`Watch beat 3, it slips`: return the beats of the clause before, if this one begins with a word for them."""
+    begins = words.words[clause.start]
+    if clause.start == 0 or begins not in _POINTING_BACK or not _HELPING.isdisjoint(words.after(clause.start, 1)):
+        return {}
+    new_sentence = words.words[clause.start - 1] in ENDS
+    return (
+        {} if new_sentence and begins not in _SUBJECTS else _beats_in(words, words.clause_of(clause.start - 1), numbers)
+    )
+
+
+def _neighbour(beats: Sequence[Named], placed: Sequence[Sequence[Direction]], place: int) -> Named:
     """`On beat two, you are late`: return the beats of a clause beside it, if that one claims nothing itself."""
-    if place and beats[place - 1] and words.words[clause.start] in _POINTING_BACK:
-        return beats[place - 1]
     for other in (place - 1, place + 1):
         if 0 <= other < len(beats) and beats[other] and not placed[other]:
             return beats[other]

@@ -9,8 +9,8 @@ from typing import Final
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+(?:[.,]\d+)*|[^\s\w\x22]|_")
 _PLAIN: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "−": "-", "‐": "-", "‑": "-"})
-_ENDS: Final = frozenset(".!?;:—…")
-_TURNS: Final = _ENDS | frozenset({",", "(", ")", "but", "while", "whereas", "though", "although", "yet"})
+ENDS: Final = frozenset(".!?;:—…")
+_TURNS: Final = ENDS | frozenset({",", "(", ")", "but", "while", "whereas", "though", "although", "yet"})
 _WARNINGS: Final = frozenset(
     {"don't", "dont", "avoid", "without", "instead", "neither", "nor", "resist", "whether", "if"}
 )
@@ -40,7 +40,7 @@ class Words:
     @property
     def sentences(self) -> list[range]:
         """Where the sentences lie; a semicolon and a colon end one too."""
-        return _ranges(self.words, _ENDS)
+        return _ranges(self.words, ENDS)
 
     def clause_of(self, index: int) -> range:
         """Return where the clause lies that the word at `index` stands in."""
