@@ -20,7 +20,7 @@ MAX_COUNT: Final = 8
 _SHORTEST_LABEL: Final = 4
 _CALLED: Final = {
     "timing_mean_ms": vocabulary("average averaged averages averaging mean typical typically"),
-    "timing_p95_ms": vocabulary("widest worst loosest farthest furthest largest biggest outliers p95"),
+    "timing_p95_ms": vocabulary("widest worst loosest farthest furthest largest biggest outliers p95 within"),
 }
 _NAMING_A_BEAT: Final = frozenset({Unit.BEAT_LABEL, Unit.ORDINAL, Unit.NONE})
 

@@ -21,7 +21,7 @@ _JUDGING: Final = _WORST | _BEST | vocabulary("weak wide")
 _TELLING: Final = (_JUDGING - {"weak"}) | vocabulary(  # `the weak beats` are those between the strong ones
     """
     was were lost losing missed slip slips slipped slipping wobble wobbles struggle struggles struggled trouble error
-    errors needs stands rarely tend
+    errors needs stands rarely tend apart
     """
 )
 """Words that make a claim of a clause, wherever they stand in it."""
@@ -40,6 +40,11 @@ _POINTING_BACK: Final = _SUBJECTS | {"that", "that's", "there", "which"}
 _HELPING: Final = vocabulary("helps keeps gives lets makes stops will can")
 """After `it`: what to do is meant, not the beat."""
 _AT_AN_END: Final = vocabulary("first last final opening closing")
+_NTH: Final = _AT_AN_END | {"second"}
+PARTS: Final = vocabulary("half section part phrase chorus")
+"""After `first`, `second` or `last`: a part of the take, and no part of it was measured by itself."""
+_ENDS_OF_A_TAKE: Final = vocabulary("end middle start beginning")
+_TOWARD: Final = vocabulary("toward towards near in at from")
 _AFTER_A_PLACE: Final = frozenset({"and", "in", "again", "every"})
 _BETWEEN_BEATS: Final = 0
 _LAST_BEAT: Final = -1
@@ -121,8 +126,9 @@ def _meant(beats: Named, directions: Sequence[Direction], direction: Direction) 
 
 def _pointed_back(words: Words, clause: range, numbers: Sequence[Mention]) -> Named:
     """`Watch beat 3, it slips`: return the beats of the clause before, if this one begins with a word for them."""
-    begins = words.words[clause.start]
-    if clause.start == 0 or begins not in _POINTING_BACK or not _HELPING.isdisjoint(words.after(clause.start, 1)):
+    begins, follows = words.words[clause.start], words.after(clause.start, 1)
+    pointing = begins in _POINTING_BACK or (begins in ("your", "the") and not (_WORST | _BEST).isdisjoint(follows))
+    if clause.start == 0 or not pointing or not _HELPING.isdisjoint(follows):
         return {}
     new_sentence = words.words[clause.start - 1] in ENDS
     return (
@@ -207,11 +213,19 @@ def _check_bars(words: Words, sentence: range, numbers: Sequence[Mention], direc
         if one.unit is Unit.BAR_LABEL and one.start in sentence:
             _refuse_claim(words, one.start, one.end - 1, directions)
     for index in sentence:
-        if words.words[index] in BARS and not _AT_AN_END.isdisjoint(words.before(index, 2)):  # `the first two bars`
+        in_bars = words.words[index] in BARS and not _AT_AN_END.isdisjoint(words.before(index, 2))  # `first two bars`
+        in_part = words.words[index] in PARTS and not _NTH.isdisjoint(words.before(index, 1))
+        in_part |= words.words[index] in _ENDS_OF_A_TAKE and _toward(words.before(index, 2))
+        if in_bars or in_part:
             clause = words.clause_of(index)
             _refuse_claim(words, index, index, [one for one in directions if one.index in clause])
 
 
+def _toward(before: Sequence[str]) -> bool:
+    """`towards the end`"""
+    return before[-1:] == ["the"] and not _TOWARD.isdisjoint(before)
+
+
 def _refuse_claim(words: Words, start: int, end: int, directions: Sequence[Direction]) -> None:
     if directions or _told(words, words.clause_of(start)) or _is_claimed(words, start, words.after(end, 4)):
-        raise AiRejected("a claim about a bar: nothing was measured for a single bar")
+        raise AiRejected("a claim about a bar or a part of the take: nothing was measured for it by itself")

@@ -66,9 +66,12 @@ _DRIFT: Final = re.compile(
     r" (?:speeds?|sped|speeding|slows?|slowed|slowing|accelerat\w+|wander\w*"
     r"|drift(?:s|ed|ing)?(?! late| early| behind| ahead))"
     r"|you(?: \w+)? (?:pushed|dragged|rushed) (?:the|your) (?:tempo|pace|speed|click)"
+    r"|(?<!if )(?<!when )(?:you|you've|you're|you are|you were|you have)(?: \w+)? (?:lost|losing|lose)"
+    r" (?:the|your) (?:pulse|tempo|time|beat|groove|click)"
     r"|bpm (?:too (?:fast|slow|high|low)|over|under|above|below)"
     r"|(?:the|your) (?:tempo|pace|speed|time|pulse)(?: \w+)?"
-    r" (?:sags?|sagged|rose|crept|creeps|drift\w*|dropped|fell|slow(?:s|ed)|sped|waver\w*|wander\w*))\b"
+    r" (?:sags?|sagged|rose|crept|creeps|drift\w*|dropped|fell|slow(?:s|ed)|sped|waver\w*|wander\w*|stumbl\w*"
+    r"|wobbl\w*))\b"
 )
 _NOT_MEANT: Final = re.compile(
     r"(?:\bdon'?t|\bdo not|\bnot to|\bavoid|\bwithout|\bresist|\brather than|\binstead of|\bfrom|\bno)(?: \w+)? $"
@@ -77,12 +80,15 @@ _TEMPO_WORDS: Final = vocabulary(
     """
     tempo speed speeds sped speeding pace bpm minute metronome click faster quicker slower slow slows slowed slowing
     down accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers
-    wavered sags sagged rose crept creeps dropped fell double half ease up back pushed dragged rushed
+    wavered stumbled stumbles wobbled wobbles lost losing lose sags sagged rose crept creeps dropped fell double half
+    ease up back pushed dragged rushed
     """
 )
 
-_DENSER: Final = re.compile(r"\b(?:denser|busier|more notes|fuller|fill in more)\b")
-_SPARSER: Final = re.compile(r"\b(?:sparser|thinner|fewer notes)\b")
+_DENSER: Final = re.compile(
+    r"\b(?:denser|busier|more notes|fuller|fill in more|(?:rais|increas|bump|push)(?:e|ing)?(?: up)? the density)\b"
+)
+_SPARSER: Final = re.compile(r"\b(?:sparser|thinner|fewer notes|(?:lower|reduc|drop|cut)(?:e|ing)? the density)\b")
 _MORE_SYNCOPATED: Final = re.compile(r"\b(?:more|heavier|extra) syncopat\w+")
 _LESS_SYNCOPATED: Final = re.compile(r"\b(?:less|lighter|fewer|no) syncopat\w+")
 _HARDER: Final = re.compile(
@@ -113,12 +119,13 @@ _BETTER: Final = re.compile(
 _WORSE: Final = re.compile(
     rf"\b(?:(?:worse|looser|weaker|less \w+|further) than {_BEFORE}|not (?:quite )?as \w+ as {_BEFORE}"
     rf"|(?:under|below) {_AVERAGE}|(?:slipped|dropped|fell|fallen|gone) (?:back|from|below|under)"
+    rf"|(?:slipped|dropped|fell|fallen|worse|looser|weaker)(?: \w+)? compared (?:with|to) {_BEFORE}"
     r"|setback|regress\w+|step (?:back|down)\b(?! the))"
 )
 _TREND_WORDS: Final = vocabulary(
     """
-    improvement improved improving better progress not step way forward climbing climbed than average from slipped
-    dropped fell fallen gone setback regressed
+    worse compared improvement improved improving better getting got playing progress not step way forward climbing
+    climbed than average from slipped dropped fell fallen gone setback regressed
     """
 )
 

@@ -129,7 +129,8 @@ def _mention(words: Sequence[str], numeral: Numeral) -> Mention:
         unit = Unit.EVENTS  # `late five times`
     if unit is Unit.MS and words[end - 1] in _SECONDS:
         value, decimals = value * 1000, decimals - 3
-    hedged = not _HEDGES.isdisjoint(words[max(0, start - 2) : start])
+    before = words[max(0, start - 2) : start]
+    hedged = not _HEDGES.isdisjoint(before) or before in (["just", "under"], ["just", "over"])
     return Mention(value, decimals, unit, start, end, _sign(words, start), hedged)
 
 

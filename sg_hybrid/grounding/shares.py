@@ -51,10 +51,11 @@ def check_percent(words: Words, one: Mention, known: Known) -> None:
 
 
 def check_late_count(words: Words, one: Mention, known: Known) -> None:
-    """Raise AiRejected if the number of late notes is given for what was missed (`you missed 37 notes`)."""
+    """Raise AiRejected if a number of notes is given for what was missed (`you missed 37 notes`)."""
     clause = words.clause_of(one.start)
     said = words.words[clause.start : clause.stop]
-    if one.value > _LARGE and one.value in known.numbers("late_events") and not _WRONG.isdisjoint(said):
+    counted = one.value > _LARGE and one.value in known.numbers("late_events", "total_events")
+    if (counted and not _WRONG.isdisjoint(said)) or words.words[one.start - 1 : one.start] == ["missed"]:
         raise AiRejected(f"a count of missed notes, which is not measured ({one.value:g})")
 
 

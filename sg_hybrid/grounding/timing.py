@@ -12,7 +12,7 @@ from typing import Final
 
 from sg_hybrid.errors import AiRejected
 
-from .beats import BEATS, check_beats
+from .beats import BEATS, PARTS, check_beats
 from .directions import POINTERS, Direction, directions
 from .known import Known, rounds_to
 from .numbers import BARS, Mention, Unit
@@ -33,7 +33,7 @@ _WISHED: Final = re.compile(r"\b(?:until|so that|let|make|when|if)\b")
 _NEARLY_ALL: Final = 99.5
 """Percent that a player calls all."""
 _RIGHT_PLACES: Final = vocabulary("time place beat click grid")
-_TRIGGERS: Final = POINTERS | BEATS | BARS
+_TRIGGERS: Final = POINTERS | BEATS | BARS | PARTS
 _OF_A_PLACE: Final = frozenset({Unit.MS, Unit.BAR_LABEL})
 
 
@@ -107,7 +107,7 @@ def _check_amount(words: Words, numbers: Sequence[Mention], direction: Direction
 def _belongs(words: Words, one: Mention, index: int) -> bool:
     """`12 ms (too, or so) late`, `late by (about) 12 ms`"""
     if 0 <= index - one.end <= (2 if one.unit is Unit.MS else 0):
-        return index in words.clause_of(one.start)
+        return index in words.clause_of(one.start) and "and" not in words.words[one.end : index]
     between = words.words[index + 1 : one.start]
     return 0 < len(between) <= 3 and "by" in between
 
