@@ -66,7 +66,13 @@ SLOTS: Final[Mapping[str, Callable[[SessionRecord], float | None]]] = {
     "late_events": lambda take: take.late_events,
     "total_events": lambda take: take.total_events,
 }
-"""What a slot is filled with, rounded to a whole number."""
+"""What a slot is filled with: rounded to a whole number, the tempo to one decimal (`92.5`)."""
+
+_LEAST: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("bars", "late_events", "total_events"), 2),
+    **dict.fromkeys(("timing_p95_ms", "timing_mean_ms"), 1),
+}
+"""Below it a slot is not filled: `1 notes` is no English, and `within 0 ms` is not true of 0.4."""
 
 _TIMING: Final = ("timing_p95_ms", "timing_mean_ms", "late_events", "total_events", "bpm", "bars")
 _GRID: Final = ("notes_on_grid_pct", "total_events", "bpm", "bars")
@@ -181,11 +187,16 @@ def check_template(text: str, slots: tuple[str, ...]) -> str:
 
 
 def fill(text: str, take: SessionRecord) -> str | None:
-    """Return `text` with its slots filled from the facts; None if one of them was not measured."""
-    values = {name: SLOTS[name](take) for name in _SLOT.findall(text)}
-    if any(value is None for value in values.values()):
+    """Return `text` with its slots filled from the facts; None if one was not measured or is too small to be said."""
+    filled = {name: _written(name, take) for name in _SLOT.findall(text)}
+    return None if None in filled.values() else _SLOT.sub(lambda match: str(filled[match[1]]), text)
+
+
+def _written(name: str, take: SessionRecord) -> str | None:
+    value = SLOTS[name](take)
+    if value is None or round(value) < _LEAST.get(name, 0):
         return None
-    return _SLOT.sub(lambda match: str(round(values[match[1]] or 0)), text)
+    return f"{round(value, 1):g}" if name == "bpm" else str(round(value))
 
 
 def tip_from(reply: AiReply, key: TipKey, now_utc: str) -> PreparedTip:
