@@ -37,7 +37,7 @@ _LINES: Final[Mapping[str, _Lines]] = {
             "Your widest notes lie {timing_p95_ms} ms from the grid; the average one {timing_mean_ms} ms.",
             "{late_events} of {total_events} notes came late.",
         ),
-        ("Set the click to half notes and keep the pulse between the clicks yourself.",),
+        ("Let the click sound only once a bar and keep the pulse in between yourself.",),
     ),
     Focus.SUBDIVISION_GRID: _Lines(
         (
@@ -50,28 +50,28 @@ _LINES: Final[Mapping[str, _Lines]] = {
     ),
     Focus.REALTIME_TUNING: _Lines(
         (
-            "Close other programs and raise the audio buffer one step before the next take.",
-            "Play the same clip once more as a check: the audio engine stumbled in this take.",
+            "Close other programs and raise the audio buffer one step.",
+            "Play the same clip once more as a check, since the audio engine stumbled in this take.",
         ),
         (),
-        ("Play eight bars of quiet chords and listen whether the sound runs through.",),
+        ("Play a few bars of quiet chords and check that the sound never breaks off.",),
     ),
     Focus.REALTIME_SAFETY: _Lines(
         (
-            "Check the set-up before the next take: the panic button was pressed in this one.",
-            "Start the next take with four easy bars, to hear that every note ends as it should.",
+            "Check the set-up, since the panic button was pressed in this take.",
+            "Play a few easy bars, to hear that every note ends as it should.",
         ),
         (),
-        ("Play single notes over the whole neck and listen whether each one stops.",),
+        ("Play single notes over the whole neck and hear that each one stops.",),
     ),
     Focus.PROGRESS: _Lines(
         (
-            "The pulse holds. Play the last four bars lighter and keep it there.",
-            "All of it was steady. Add one accent a bar and keep everything else as it is.",
-            "Nothing was out of place. Shape the next round: begin quietly and grow towards the end.",
+            "Play the last bars lighter and keep the pulse there.",
+            "Add one accent a bar and leave everything else as it is.",
+            "Begin the clip quietly and let it grow towards the end.",
         ),
         ("{notes_on_grid_pct} percent of your notes sit on the grid.",),
-        ("Play the clip once with half of the notes left out, and keep the groove.",),
+        ("Leave out half of the notes for one round, and keep the groove.",),
     ),
 }
 
@@ -91,6 +91,7 @@ def reply_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     }
 
 
+_FEWEST_LATE: Final = 2
 _FOCUS_OF: Final[Mapping[str, str]] = {
     "clave": Focus.CLAVE_GRID,
     "timing": Focus.TIMING_STABILITY,
@@ -98,19 +99,21 @@ _FOCUS_OF: Final[Mapping[str, str]] = {
     "underrun": Focus.REALTIME_TUNING,
     "panic": Focus.REALTIME_SAFETY,
 }
-_OPENINGS: Final = ("", "In the next take, ", "This time, ", "Now ", "Calmly: ")
+_OPENINGS: Final = ("", "In the next take, ", "Next time, ", "Now ", "Calmly now, ")
+_SET_UP_OPENINGS: Final = ("", "First, ", "Before anything else, ", "Now ", "Calmly now, ")
+"""Every tip and exercise is an order, so that it may stand after any opening."""
 
 
 def prepared_for(facts: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     """Return the fields of a reply that prepares tips: texts with the slots that `facts` offer, and no numbers."""
-    lines = _LINES[_FOCUS_OF.get(str(facts.get("diagnosis")).partition("_")[0], Focus.PROGRESS)]
-    opening = _OPENINGS[number % len(_OPENINGS)]
+    focus = _FOCUS_OF.get(str(facts.get("diagnosis")).partition("_")[0], Focus.PROGRESS)
+    lines, set_up = _LINES[focus], focus in (Focus.REALTIME_TUNING, Focus.REALTIME_SAFETY)
+    opening = (_SET_UP_OPENINGS if set_up else _OPENINGS)[number % len(_OPENINGS)]
+    other_tip = lines.tips[number % len(lines.tips) - 1]
     insights = [line for line in lines.insights if all(slot in facts["slots"] for slot in _slots_in(line))]
     return {
         "coaching_tip": _opened(opening, lines.tips[number % len(lines.tips)]),
-        "timing_insight": insights[number % len(insights)]
-        if insights
-        else _opened("Now ", lines.tips[number % len(lines.tips) - 1]),
+        "timing_insight": f"{insights[number % len(insights)]} {other_tip}" if insights else _opened("Now ", other_tip),
         "exercise_hint": _opened(opening, lines.exercises[number % len(lines.exercises)]),
     }
 
@@ -126,6 +129,8 @@ def _slots_in(line: str) -> list[str]:
 def _filled(lines: tuple[str, ...], facts: Mapping[str, Any], number: int) -> str | None:
     """Return one of the lines whose slots are all numbers in the facts, filled; None if there is none."""
     known = {name: value for name, value in facts.items() if isinstance(value, int | float)}
+    if known.get("late_events", 0) < _FEWEST_LATE:
+        known.pop("late_events", None)  # no `0 of 53 notes came late`
     usable = [filled for line in lines if (filled := _fill(line, known)) is not None]
     return usable[number % len(usable)] if usable else None
 

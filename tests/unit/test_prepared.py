@@ -27,6 +27,7 @@ from sg_hybrid.prepared import (
     prepare_request,
     tip_from,
 )
+from sg_hybrid.simulator.texts import prepared_for
 from tests.fake_edges import session
 
 FINE: dict[str, Any] = {"timing_p95_error_ms": 10.0, "notes_on_grid_ratio": 0.95}
@@ -101,7 +102,7 @@ def test_a_text_with_a_number_of_its_own_or_a_foreign_slot_is_refused(text: str,
 
 @given(st.text(max_size=80), st.sampled_from(sorted(SLOTS)), st.sampled_from(sorted(TipClass)))
 def test_every_number_in_a_filled_text_is_a_fact(words: str, slot: str, tip_class: TipClass) -> None:
-    take = session(clave_hit_ratio=0.71)
+    take = session(clave_hit_ratio=0.71, late_events=3, bpm=92.0)
     try:
         text = check_template(f"{words} {{{slot}}}", SLOTS_OF[tip_class])
     except AiInvalid:
@@ -114,6 +115,23 @@ def test_every_number_in_a_filled_text_is_a_fact(words: str, slot: str, tip_clas
 
 def test_a_slot_that_was_not_measured_cannot_be_filled() -> None:
     assert fill("You meet {clave_hit_pct} % of the clave.", session()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "measured", "filled"),
+    [
+        ("The pulse holds at {bpm} bpm.", {"bpm": 92.5}, "The pulse holds at 92.5 bpm."),
+        ("The pulse holds at {bpm} bpm.", {"bpm": 92.04}, "The pulse holds at 92 bpm."),
+        ("{late_events} notes came late.", {"late_events": 2}, "2 notes came late."),
+        ("{late_events} notes came late.", {"late_events": 1}, None),
+        ("{late_events} notes came late.", {"late_events": 0}, None),
+        ("Play all {bars} bars softer.", {"bars": 1}, None),
+        ("Most notes sit within {timing_p95_ms} ms.", {"timing_p95_error_ms": 0.4}, None),
+        ("You meet {clave_hit_pct} % of the clave.", {"clave_hit_ratio": 0.0}, "You meet 0 % of the clave."),
+    ],
+)
+def test_a_filled_text_reads_well_or_is_not_said(text: str, measured: dict[str, float], filled: str | None) -> None:
+    assert fill(text, session(**measured)) == filled
 
 
 def test_a_reply_gives_each_of_its_texts_that_may_be_kept() -> None:
@@ -158,3 +176,17 @@ def test_what_is_asked_holds_no_id_and_only_closed_values() -> None:
         "tempo_bpm": 108.0,
         "slots": ["{clave_hit_pct}", "{bpm}", "{bars}"],
     }
+
+
+# What the simulator says in advance
+
+
+@pytest.mark.parametrize("tip_class", TipClass)
+def test_every_text_that_the_simulator_prepares_may_be_kept_and_tells_what_to_do(tip_class: TipClass) -> None:
+    facts = prepare_request(clip_from({}), tip_class).facts
+    for number in range(15):
+        for text in prepared_for(facts, number).values():
+            check_template(text, SLOTS_OF[tip_class])
+            assert not re.match(r"(?:In the next take, |Next time, |Now )(?:all|nothing|the pulse)", text)
+            assert text.count("the next take") < 2
+            assert not re.fullmatch(r"[^.;]*\{[^.]*\.", text), "a figure and nothing to do"
