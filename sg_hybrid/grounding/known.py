@@ -10,11 +10,17 @@ _NOISE: Final = 1e-6
 """What floating point may add to a difference."""
 
 
+_TIMING: Final = frozenset({"timing_mean_ms", "timing_p95_ms", "late_events", "notes_on_grid_pct", "error_by_beat_ms"})
+"""Figures that say nothing of a take whose timing could not be measured."""
+
+
 class Known:
     """What a text may say: numbers by unit, signs, and what is not known (None, or an empty list)."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         following, program = facts.get("next_round"), facts.get("program")
+        unmeasured = _TIMING if facts.get("timing_measurable") is False else frozenset()
+        facts = {name: value for name, value in facts.items() if name not in unmeasured}
         self._facts = facts
         self._next: Mapping[str, Any] = following if isinstance(following, Mapping) else {}
         self.tempo_delta = _number(self._next.get("tempo_delta_bpm"))

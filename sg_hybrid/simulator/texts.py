@@ -131,6 +131,8 @@ def _filled(lines: tuple[str, ...], facts: Mapping[str, Any], number: int) -> st
     known = {name: value for name, value in facts.items() if isinstance(value, int | float)}
     if known.get("late_events", 0) < _FEWEST_LATE:
         known.pop("late_events", None)  # no `0 of 53 notes came late`
+    if facts.get("timing_measurable") is False:
+        return None
     usable = [filled for line in lines if (filled := _fill(line, known)) is not None]
     return usable[number % len(usable)] if usable else None
 

@@ -118,6 +118,22 @@ def test_everything_that_the_simulator_says_passes(focus: str, facts: str) -> No
             assert text is None or may_be_shown(text, take), text
 
 
+@pytest.mark.parametrize("facts", ["clave", "beats", "fine"])
+def test_nothing_is_said_of_a_timing_that_could_not_be_measured(facts: str) -> None:
+    take = {**FACTS[facts], "timing_measurable": False, "findings": [], "focus": "progress"}
+    figures = [
+        f"Your widest notes lie {take['timing_p95_ms']} ms from the grid.",
+        f"{take['notes_on_grid_pct']} percent of your notes sit on the grid.",
+        f"{take['late_events']} notes came late.",
+        "Beat 4 comes late.",
+        "You are a little late.",
+    ]
+    assert [text for text in figures if may_be_shown(text, take)] == []
+    assert may_be_shown(f"Play it once more at {take['bpm']} BPM with fewer chords.", take)
+    for number in range(12):
+        assert reply_for(take, number)["timing_insight"] is None
+
+
 # Numbers
 
 ONES = (
