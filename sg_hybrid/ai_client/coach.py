@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import anyio
 import tenacity
@@ -20,9 +21,6 @@ from sg_hybrid.prompt import model_id
 from .faults import NoAnswer, is_worth_a_retry, pause_asked_for
 from .notes import Notes
 from .reply import usable_tip
-
-if TYPE_CHECKING:
-    pass
 
 LogEvent = Callable[..., object]
 """Called as `log(event, **fields)`; structlog's `logger.info` is one."""
@@ -159,7 +157,8 @@ class RemoteCoach:
 
     async def _once(self, call: _Call) -> AiReply:
         call.attempts += 1
-        call.notes = notes = Notes(call.hand_out)
+        notes = Notes(call.hand_out)
+        call.answers.append(notes)
         try:
             return await self._api.call(call.request, notes)
         finally:
@@ -187,7 +186,13 @@ class _Call:
     outcome: str = "cancelled"
     reason: str | None = None
     model_id: str | None = None
-    notes: Notes = field(default_factory=Notes, repr=False)
+    answers: list[Notes] = field(default_factory=list, repr=False)
+    """What each attempt brought: an answer that broke off is charged for, too."""
+
+    @property
+    def notes(self) -> Notes:
+        """What the last attempt brought."""
+        return self.answers[-1] if self.answers else Notes()
 
     def hand_out(self, text: str, model: str) -> None:
         """Give the tip to who asked for it early, if it may be shown."""
@@ -219,7 +224,7 @@ class _Call:
             "first_token_ms": None if first is None else _milliseconds(first - self.started),
             "tip_ms": None if tip is None else _milliseconds(tip - self.started),
             "tokens_per_s": self.notes.tokens_per_s,
-            **self.notes.counts,
+            **self._counts(),
         }
         return {name: value for name, value in known.items() if value is not None} | self._cost()
 
@@ -228,11 +233,19 @@ class _Call:
         return model_id(self.config.provider, self.notes.model) if self.notes.model else None
 
     def _cost(self) -> dict[str, object]:
-        usage = self.notes.usage
-        if usage is None:
+        charged = [(notes.model or self.config.model, notes.usage) for notes in self.answers]
+        costs = [cost_usd(model, usage) for model, usage in charged if usage is not None]
+        if not costs:
             return {}
-        cost = cost_usd(self.notes.model or self.config.model, usage)
-        return {"cost_usd": None if cost is None else round(cost, 7)}
+        known = [cost for cost in costs if cost is not None]
+        return {"cost_usd": round(sum(known), 7) if len(known) == len(costs) else None}
+
+    def _counts(self) -> dict[str, int]:
+        """Return the tokens of all attempts, as far as the provider told them."""
+        totals = Counter[str]()
+        for notes in self.answers:
+            totals.update(notes.counts)
+        return dict(totals)
 
 
 def _milliseconds(seconds: float) -> float:

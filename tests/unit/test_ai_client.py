@@ -33,6 +33,7 @@ from sg_hybrid.errors import (
 )
 from sg_hybrid.models import AiReply, CoachRequest, Usage
 from sg_hybrid.ports import AiCoach
+from sg_hybrid.prices import cost_usd
 from sg_hybrid.simulator.outcomes import Call, Fault, Outcome
 from sg_hybrid.simulator.wire import Answer, error_body, stream_of
 from tests import httpcore2_mock  # noqa: F401 - registers the mocker
@@ -316,6 +317,21 @@ async def test_tokens_are_told_of_each_answer_be_it_refused_or_not() -> None:
     await coach.ask(REQUEST)
     assert [model for model, _ in spent] == ["claude-haiku-4-5-20251001"] * 2  # a 529 costs nothing
     assert all(usage.output_tokens > 10 for _, usage in spent)
+
+
+async def test_an_answer_that_broke_off_before_another_one_is_in_the_log_too() -> None:
+    spent, log = list[Usage](), Log()
+    overloaded = pieces(Outcome(fault=Fault.ERROR_EVENT))[-1]
+    service = Service([stream(*pieces()[:4], overloaded), good()])
+    coach = await create_coach(
+        a_config(), log=log, limits=NEVER_PAUSES, transport=service, spent=lambda _model, usage: spent.append(usage)
+    )
+    await coach.ask(REQUEST)
+    (event,) = log.named("ai_call")
+    assert len(spent) == event["attempts"] == 2
+    assert event["output_tokens"] == sum(usage.output_tokens for usage in spent)
+    costs = [cost_usd("claude-haiku-4-5-20251001", usage) or 0.0 for usage in spent]
+    assert event["cost_usd"] == pytest.approx(sum(costs))
 
 
 async def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
