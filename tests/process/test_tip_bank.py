@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
 from structlog.testing import capture_logs
@@ -29,10 +30,11 @@ from sg_hybrid.errors import (
     AiRefused,
     AiTimeout,
 )
-from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, MeteredCoach, may_call, read_usage
+from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, MeteredCoach, MeteredGate, may_call, read_usage
 from sg_hybrid.models import AiReply, CoachRequest, Usage
 from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
 from sg_hybrid.tip_bank import TipBank, file_name
+from tests.fake_edges import FakeGate
 
 NOW = datetime(2026, 2, 4, 12, tzinfo=UTC)
 LIMITS = DailyLimits(calls=60, tokens=90_000)
@@ -239,6 +241,24 @@ async def test_only_calls_that_went_out_count(
         with suppress(AiError):
             await coach.ask(CoachRequest("a", "b", {}, purpose=purpose))
     assert (ledger.today.live_calls, ledger.today.prepare_calls) == (counted, counted)
+
+
+async def test_calls_that_begin_at_the_same_moment_stay_within_the_limit(root: Path, clock: WallClock) -> None:
+    ledger = Ledger(root, clock, DailyLimits(calls=2, tokens=1000))
+    gate, coach, refused = MeteredGate(FakeGate(), ledger, "prepare"), MeteredCoach(Says(None), ledger), list[AiError]()
+
+    async def ask() -> None:
+        try:
+            await coach.ask(CoachRequest("a", "b", {}, purpose="prepare"))
+        except AiPaused as error:
+            refused.append(error)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            assert gate.state().may_ask  # nobody has begun yet
+            group.start_soon(ask)
+    assert ledger.today.calls == 2
+    assert len(refused) == 1
 
 
 async def test_the_day_is_counted_and_survives_a_restart(root: Path, clock: WallClock) -> None:
