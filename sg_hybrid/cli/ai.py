@@ -80,7 +80,7 @@ def ping(queue_dir: QueueDir = None, config: ConfigFile = None, json: Json = Fal
         if json:
             print_json({"ok": False, "error_kind": "config", "error": redact(str(error))})
         raise
-    in_time = result.ok and result.reply_ms < settings.reply_deadline_ms
+    in_time = result.in_time(settings.reply_deadline_ms)
     if json:
         print_json(result.document() | {"in_time": in_time, "reply_deadline_ms": settings.reply_deadline_ms})
     else:
@@ -185,7 +185,8 @@ def _ping_rows(result: Ping, deadline_ms: int) -> list[tuple[str, str]]:
     ]
     if not result.ok:
         return [*rows, ("reply", f"none after {result.reply_ms:g} ms ({result.error_kind}): {result.error}")]
-    verdict = "in time" if result.reply_ms < deadline_ms else "late: it would wait for the next take"
+    verdict = "in time" if result.in_time(deadline_ms) else "late: it would wait for the next take"
     first = "" if result.first_token_ms is None else f", first token after {result.first_token_ms:g} ms"
-    rows.append(("reply", f"after {result.reply_ms:g} ms{first}; the deadline is {deadline_ms} ms: {verdict}"))
+    tip = "" if result.tip_ms is None else f", tip after {result.tip_ms:g} ms"
+    rows.append(("reply", f"after {result.reply_ms:g} ms{first}{tip}; the deadline is {deadline_ms} ms: {verdict}"))
     return [*rows, ("model id", str(result.model_id)), ("tip", result.coaching_tip or "(none, other texts only)")]

@@ -36,10 +36,16 @@ class Ping:
     reply_ms: float
     """From the question to the reply, whole and checked, or to the error."""
     first_token_ms: float | None = None
+    tip_ms: float | None = None
+    """When the tip was whole: at the deadline it counts by itself. None where the reply comes in one piece."""
     model_id: str | None = None
     coaching_tip: str | None = None
     error_kind: str | None = None
     error: str | None = None
+
+    def in_time(self, deadline_ms: int) -> bool:
+        """Whether a player would have seen the tip with the take."""
+        return self.ok and min(self.reply_ms, self.tip_ms or self.reply_ms) < deadline_ms
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,6 +77,7 @@ async def ping(config: AiConfig) -> Ping:
         connected=connected,
         reply_ms=reply_ms,
         first_token_ms=events.get("ai_call", {}).get("first_token_ms"),
+        tip_ms=events.get("ai_call", {}).get("tip_ms"),
         **result,
     )
 

@@ -139,9 +139,17 @@ def test_ping_tells_how_fast(cli: Cli) -> None:
     assert document["model_id"] == "simulator:scripted@latest"
     assert document["coaching_tip"] or document["coaching_tip"] is None
     assert document["reply_ms"] >= document["first_token_ms"] > 0
-    assert document["in_time"] is (document["reply_ms"] < 500)
+    assert document["in_time"] is (document["tip_ms"] < 500)
     assert f"{simulator.base_url}, model " in done.stdout
     assert "the deadline is 500 ms" in done.stdout
+
+
+def test_a_tip_that_is_there_before_the_rest_of_its_reply_is_in_time(cli: Cli) -> None:
+    with service(Outcome(done_s=3.0, first_token_s=0.05)) as simulator:
+        env = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": simulator.base_url, "AI_COACH_DEADLINE_MS": "2500"}
+        document = cli.json("ai", "ping", env=env)
+    assert document["tip_ms"] < 2500 < document["reply_ms"]
+    assert document["in_time"]
 
 
 def test_a_late_reply_to_ping_is_fine_and_said(cli: Cli) -> None:
