@@ -15,13 +15,13 @@ from .known import Known, rounds_to
 from .numbers import BARS, Mention, Unit
 from .words import ENDS, Words, vocabulary
 
-_WORST: Final = vocabulary("weakest loosest worst widest largest biggest")
+_WORST: Final = vocabulary("latest weakest loosest worst widest largest biggest")
 _BEST: Final = vocabulary("strongest steadiest tightest best cleanest smallest")
 _JUDGING: Final = _WORST | _BEST | vocabulary("weak wide")
 _TELLING: Final = (_JUDGING - {"weak"}) | vocabulary(  # `the weak beats` are those between the strong ones
     """
     was were lost losing missed slip slips slipped slipping wobble wobbles struggle struggles struggled trouble error
-    errors needs stands rarely tend apart
+    errors needs stands rarely tend apart worse
     """
 )
 """Words that make a claim of a clause, wherever they stand in it."""
@@ -173,7 +173,7 @@ def _check_figures(words: Words, clause: range, beats: Sequence[int], numbers: S
         raise AiRejected("a claim about a beat that was not measured")
     if sizes and not any(rounds_to(one.value, one.decimals, errors, hedged=one.hedged) for one in sizes):
         raise AiRejected("not the error of this beat")
-    if len(errors) == 1:
+    if len(set(errors)) == 1:
         _check_extreme(_told(words, clause), abs(errors[0]), known)
 
 

@@ -57,9 +57,10 @@ _SAME: Final = re.compile(
 )
 _AIMED_AT: Final = re.compile(
     r"\b(?:(?:(?<!you )(?:keep|leave|hold|stay|stick|remain)|up|down|back|lower|raise|drop)(?: \w+){0,3}|stays|remains)"
-    r" (?:at|to|with) (?P<bpm>\d+(?:[.,]\d+)?)(?: bpm\b| beats per minute\b|-bpm\b)"
+    r" (?:at|to|with) (?P<bpm>\d{2,3}(?:[.,]\d+)?)"
+    r"(?=[ -]bpm\b| beats per\b| (?:and|for|with|while|so|next|this)\b|[.,;:!?] |[.;:!?]?$)"
 )
-"""`keep it at 96 BPM`, `take it up to 124 BPM`: the tempo of the next round."""
+"""`keep it at 96 BPM`, `take it up to 124`: the tempo of the next round."""
 _DRIFT: Final = re.compile(
     r"\b(?:you(?:'re| are| were|r (?:tempo|pace|speed|playing|time))?"
     r"(?! (?:can|may|should|will|could|might|want|need|get)\b)(?: \w+){0,2}"
@@ -78,17 +79,21 @@ _NOT_MEANT: Final = re.compile(
 )
 _TEMPO_WORDS: Final = vocabulary(
     """
-    tempo speed speeds sped speeding pace bpm minute metronome click faster quicker slower slow slows slowed slowing
-    down accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers
+    stay stays stick keep hold remain remains leave lower raise drop tempo speed speeds sped speeding pace bpm minute
+    metronome click faster quicker slower slow slows slowed slowing down accelerate accelerating accelerated decelerate
+    drift drifts drifted drifting wander wanders wandered wavers
     wavered stumbled stumbles wobbled wobbles lost losing lose sags sagged rose crept creeps dropped fell double half
     ease up back pushed dragged rushed
     """
 )
 
 _DENSER: Final = re.compile(
-    r"\b(?:denser|busier|more notes|fuller|fill in more|(?:rais|increas|bump|push)(?:e|ing)?(?: up)? the density)\b"
+    r"\b(?:denser|busier|more notes|fuller|fill in more|(?:rais|increas|bump|push)(?:e|ing)?(?: up)? the density"
+    r"|density (?:high|higher|up))\b"
 )
-_SPARSER: Final = re.compile(r"\b(?:sparser|thinner|fewer notes|(?:lower|reduc|drop|cut)(?:e|ing)? the density)\b")
+_SPARSER: Final = re.compile(
+    r"\b(?:sparser|thinner|fewer notes|(?:lower|reduc|drop|cut)(?:e|ing)? the density|density (?:low|lower|down))\b"
+)
 _MORE_SYNCOPATED: Final = re.compile(r"\b(?:more|heavier|extra) syncopat\w+")
 _LESS_SYNCOPATED: Final = re.compile(r"\b(?:less|lighter|fewer|no) syncopat\w+")
 _HARDER: Final = re.compile(

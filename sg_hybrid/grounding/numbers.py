@@ -99,6 +99,8 @@ _KEYWORDS: Final = {
     "grid": Unit.DIVISIONS,
 }
 _LINKS: Final = frozenset({"to", "at", "of", "is", "was", "=", ":", "around", "about", "near", "a"})
+_SLOWEST: Final = 30
+"""From here on a bare number after `at` or `to` can only be a tempo."""
 _JOINTS: Final = frozenset({"-", "to", "and", "or", "/", ",", "until", "till", "through", "by"})
 _HEDGES: Final = vocabulary("about around roughly nearly almost approximately some near ~ circa")
 _BREAKS: Final = _JOINTS | vocabulary("of in on the a your per then for")
@@ -125,6 +127,8 @@ def _mention(words: Sequence[str], numeral: Numeral) -> Mention:
         return _ordinal(words, Mention(value, decimals, unit, start, end))
     if unit is Unit.NONE or (unit is Unit.EVENTS and _at(words, end) in _CAME):  # `beat 3 late` counts no notes
         unit = _unit_before(words, start) or unit
+    if unit is Unit.NONE and value >= _SLOWEST and words[max(0, start - 2) : start][-1:] in (["at"], ["to"]):
+        unit = Unit.NONE if words[max(0, start - 2)] == "count" else Unit.BPM  # `steady at 104`, `push to 108`
     if _at(words, end) == "times" and start and words[start - 1] in POINTERS:
         unit = Unit.EVENTS  # `late five times`
     if unit is Unit.MS and words[end - 1] in _SECONDS:
@@ -208,7 +212,7 @@ def _with_label_of_last(words: Sequence[str], last: Mention, one: Mention) -> Me
     if last.unit not in (Unit.BEAT_LABEL, Unit.BAR_LABEL):
         return one
     after = _at(words, one.end)
-    understood = after in _BEAT_UNDERSTOOD or not after.isalnum()
+    understood = last.end < one.start and (after in _BEAT_UNDERSTOOD or not after.isalnum())  # not: `fix beat 3 first`
     listed = one.unit in (Unit.NONE, Unit.EVENTS) and _is_joint(words[last.end : one.start])
     return replace(one, unit=last.unit) if listed or (one.unit is Unit.ORDINAL and understood) else one
 

@@ -30,6 +30,7 @@ _PAIRED: Final = frozenset(
 _COUNTED: Final = (Unit.NONE, Unit.EVENTS)
 _COUNTED_WORDS: Final = NOTES | {"late"}
 _WHOLE: Final = 100
+_MOST: Final = 95
 _ABOUT: Final = 5.0
 """How far a share in words may be from the percentage that it stands for."""
 _LARGE: Final = 8
@@ -45,6 +46,9 @@ _COUNTS: Final = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4}
 
 def check_percent(words: Words, one: Mention, known: Known) -> None:
     """Raise AiRejected unless a percentage stands in the facts, about the same thing."""
+    clause = words.clause_of(one.start)
+    if one.value == _MOST and "within" in words.words[clause.start : clause.stop]:
+        return  # that is what the p95 says; its milliseconds are checked by themselves
     shares = _shares(words, one.start, one.end, known)
     if one.sign or not rounds_to(one.value, one.decimals, shares, hedged=one.hedged):
         raise AiRejected(f"a percentage that stands in no fact ({one.value:g} %)")

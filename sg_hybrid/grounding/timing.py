@@ -91,7 +91,8 @@ def _follows(words: Words, one: Mention, index: int) -> bool:
 def _counts_notes(words: Words, one: Mention) -> bool:
     if one.unit is Unit.EVENTS:
         return True
-    return one.unit is Unit.NONE and words.words[one.end] in _COUNT_LINKS
+    after = words.words[one.end : one.end + 2]
+    return one.unit is Unit.NONE and after[0] in _COUNT_LINKS and after != ["out", "at"]  # `the odd one out at 11 ms`
 
 
 def _check_amount(words: Words, numbers: Sequence[Mention], direction: Direction, known: Known) -> None:
