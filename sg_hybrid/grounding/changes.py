@@ -79,11 +79,10 @@ _NOT_MEANT: Final = re.compile(
 )
 _TEMPO_WORDS: Final = vocabulary(
     """
-    stay stays stick keep hold remain remains leave lower raise drop tempo speed speeds sped speeding pace bpm minute
-    metronome click faster quicker slower slow slows slowed slowing down accelerate accelerating accelerated decelerate
-    drift drifts drifted drifting wander wanders wandered wavers
-    wavered stumbled stumbles wobbled wobbles lost losing lose sags sagged rose crept creeps dropped fell double half
-    ease up back pushed dragged rushed
+    tempo speed speeds sped speeding pace bpm minute metronome click faster quicker slower slow slows slowed slowing
+    down accelerate accelerating accelerated decelerate drift drifts drifted drifting wander wanders wandered wavers
+    wavered stumbled stumbles wobbled wobbles lost losing lose sags sagged rose crept creeps dropped fell double
+    half ease up back pushed dragged rushed
     """
 )
 
@@ -123,7 +122,7 @@ _BETTER: Final = re.compile(
 )
 _WORSE: Final = re.compile(
     rf"\b(?:(?:worse|looser|weaker|less \w+|further) than {_BEFORE}|not (?:quite )?as \w+ as {_BEFORE}"
-    rf"|(?:under|below) {_AVERAGE}|(?:slipped|dropped|fell|fallen|gone) (?:back|from|below|under)"
+    rf"|(?:under|below) {_AVERAGE}|(?:slipped|dropped|fell|fallen|gone)(?: a (?:little|bit))? (?:back|from|below|under)"
     rf"|(?:slipped|dropped|fell|fallen|worse|looser|weaker)(?: \w+)? compared (?:with|to) {_BEFORE}"
     r"|setback|regress\w+|step (?:back|down)\b(?! the))"
 )
@@ -137,7 +136,9 @@ _TREND_WORDS: Final = vocabulary(
 _PASSED: Final = re.compile(
     r"\b(?:(?:you|you've|you have)(?: just)? passed|passed (?:this|the|that) take|take (?:passed|(?:is|was) a pass))\b"
 )
-_A_PASS: Final = re.compile(r"\b(?:passing (?:score|take)|(?:clear|solid|strong|clean|comfortable) pass)\b")
+_A_PASS: Final = re.compile(
+    r"\b(?:passing (?:score|take)|(?:clear|solid|strong|clean|comfortable|nice|good|great) pass)\b"
+)
 _STILL_AIMED_AT: Final = re.compile(r"\b(?:aim\w*|goal|towards?|until|need\w*|close|closer|reach|away|next time)\b")
 """In the clause of a pass that is not there yet."""
 _CLAUSE: Final = re.compile(r"[^.!?;:,]+")
@@ -166,6 +167,8 @@ def check_changes(words: Words, known: Known) -> None:
     """Raise AiRejected if a text contradicts what was decided, or the trend."""
     if not _TEMPO_WORDS.isdisjoint(words.vocabulary):
         _check_tempo(words.text, known)
+    if any(map(str.isdecimal, words.text)):
+        _check_aim(words.text, known)
     if not _CHANGE_WORDS.isdisjoint(words.vocabulary):
         _check_density(words.text, known)
         _check_difficulty(words.text, known.difficulty_delta or 0.0)
@@ -185,6 +188,9 @@ def _check_tempo(text: str, known: Known) -> None:
         claimed = any(not _NOT_MEANT.search(text, 0, found.start()) for found in pattern.finditer(text))
         if claimed and (delta is None or (delta > 0) - (delta < 0) != sign):
             raise AiRejected(f"{name}, and that is not what was decided")
+
+
+def _check_aim(text: str, known: Known) -> None:
     following = [] if known.next_bpm is None else [known.next_bpm]
     for found in _AIMED_AT.finditer(text):
         whole, _, part = found["bpm"].replace(",", ".").partition(".")
