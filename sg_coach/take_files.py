@@ -72,7 +72,8 @@ def _analysed(
     played = read_midi(take, TAKE_FILE)
     if clip is None:
         pulse, remarks = _own_pulse(played, tags)
-        return _remarked(analyse_take(_from_bar_1(played.notes, pulse, wishes), pulse, context), remarks)
+        notes, after = _from_bar_1(played.notes, pulse, wishes), _pulse_from_bar_1(pulse, wishes)
+        return _remarked(analyse_take(notes, after, context), remarks)
     expected = read_midi(clip, COMP_FILE)
     pulse = _longer(expected, played)
     notes = _from_bar_1(played.notes, pulse, wishes)
@@ -116,11 +117,22 @@ def _longer(expected: MidiTake, played: MidiTake) -> Pulse:
 
 def _from_bar_1(notes: tuple[Note, ...], pulse: Pulse, wishes: Wishes) -> list[Note]:
     """Times from the first beat after the count-in."""
+    start = pulse.beats_ms[_counted_in(pulse, wishes)] - pulse.beats_ms[0]
+    return [note._replace(onset_ms=note.onset_ms - start) for note in notes]
+
+
+def _pulse_from_bar_1(pulse: Pulse, wishes: Wishes) -> Pulse:
+    """The beats after the count-in: in a tempo map they are not those that it began with."""
+    beats = pulse.beats_ms[_counted_in(pulse, wishes) :]
+    return Pulse(tuple(beat - beats[0] for beat in beats), pulse.meter)
+
+
+def _counted_in(pulse: Pulse, wishes: Wishes) -> int:
+    """The beats of the count-in."""
     beats = wishes.count_in_bars * pulse.beats_a_bar
-    if beats and beats >= len(pulse.beats_ms):
+    if beats and beats >= len(pulse.beats_ms) - 1:
         raise InvalidInput(f"ends within the count-in of {wishes.count_in_bars} bars", source=TAKE_FILE)
-    start = pulse.beats_ms[beats] - pulse.beats_ms[0]
-    return [note._replace(onset_ms=note.onset_ms - start) for note in notes] if beats else list(notes)
+    return beats
 
 
 def _context(tags: Mapping[str, Any], wishes: Wishes, name: str, take: bytes) -> Context:

@@ -102,6 +102,18 @@ def test_bars_of_a_count_in_are_left_out(capsys: pytest.CaptureFixture[str]) -> 
     assert "within the count-in" in refused(capsys, 1, "analyze", TAKE, "--count-in", 90)
 
 
+def test_after_a_count_in_the_tempo_map_goes_on_where_it_stood(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    counted, played = b"\x00\xff\x51\x03\x07\xa1\x20", b"\x8f\x00\xff\x51\x03\x0a\x2c\x2b"  # 120 bpm, then 90
+    strokes = b"\x00\x90\x3c\x40" + b"\x81\x70\x3c\x40" * 32
+    take = tmp_path / "take.mid"
+    take.write_bytes(smf(counted + played + strokes))
+    session = said(capsys, "analyze", take, "--count-in", 1)["session"]
+    assert session["bpm"] == pytest.approx(90, abs=0.01)
+    assert session["timing_p95_error_ms"] < 0.1
+
+
 def test_the_record_and_the_plots_are_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out, svg, png = tmp_path / "session.json", tmp_path / "plot.svg", tmp_path / "plot.png"
     document = said(capsys, "analyze", TAKE, "--clip", CLIP, "--out", out, "--plot", svg)
