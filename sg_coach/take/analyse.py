@@ -103,6 +103,7 @@ def _against_grid(played: Sequence[Note], pulse: Pulse, context: Context) -> _Me
     placed = lines.place(onsets)
     bars = _bars(placed, pulse)
     due = strokes_ms(context.part, pulse, bars) if context.part else []
+    first, last = onsets[0] - ON_GRID_MS, onsets[-1] + ON_GRID_MS  # rests before and after are nobody's missed strokes
     return _Measured(
         reference="grid",
         latency_ms=latency,
@@ -114,7 +115,7 @@ def _against_grid(played: Sequence[Note], pulse: Pulse, context: Context) -> _Me
         wrong_pitch=0,
         missed=0,
         extra=0,
-        clave=hit_ratio(due, onsets),
+        clave=hit_ratio([ms for ms in due if first <= ms <= last], onsets),
         off_beat=swung,
     )
 

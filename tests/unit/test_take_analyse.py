@@ -263,6 +263,15 @@ def test_the_clave_is_asked_of_a_part_that_follows_it() -> None:
     assert any("clave not measured" in remark for remark in without.remarks)
 
 
+@pytest.mark.parametrize(("rest", "last"), [(0, 0), (4, 0), (0, 1), (3, 1)])
+def test_rests_before_a_part_and_after_its_last_note_are_no_missed_strokes(rest: int, last: int) -> None:
+    part, pulse = PARTS["montuno-2-3"], steady_pulse(100, "4/4", 24_000)
+    bar = 2400.0
+    due = [ms for ms in strokes_ms(part, pulse, rest + 3) if ms >= rest * bar]
+    notes = [Note(ms, 60) for ms in [*due, *[(rest + 3) * bar] * last]]
+    assert analyse_take(notes, pulse, replace(CONTEXT, part=part)).session.clave_hit_ratio == 1.0
+
+
 def test_with_a_clip_the_strokes_of_the_part_are_the_clips() -> None:
     take = made(2, bpm=100, spread=5, dropped=0.2)
     context = replace(CONTEXT, part=PARTS["montuno-2-3"])
