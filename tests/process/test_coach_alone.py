@@ -100,6 +100,11 @@ def test_a_take_needs_its_extra_and_says_so(site: Path) -> None:
     assert alone(site, "import sg_coach.take, sg_coach.midi_file, sg_coach.take_plot").returncode == 0
 
 
+def test_help_and_completion_ask_for_no_extra(site: Path) -> None:
+    ran = alone(site, "import inspect, pydoc, sg_coach; pydoc.render_doc(sg_coach); inspect.getmembers(sg_coach)")
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_the_wheel_brings_the_command(site: Path) -> None:
     [entry_points] = site.glob("*.dist-info/entry_points.txt")
     assert "sgc = sg_coach.__main__:main" in entry_points.read_text(encoding="utf-8")
