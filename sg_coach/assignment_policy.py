@@ -35,7 +35,10 @@ GRID_LIMITS: Final = (0.80, 0.92)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One row: tempo as a factor of what was played, then a step in bpm, never below `least_bpm`; windows in ms."""
+    """One row: tempo as a factor of what was played, then a step in bpm, never below `least_bpm`; windows in ms.
+
+    `at_the_limit` is the rationale where a limit of the tempo leaves no room for what `rationale` says of it.
+    """
 
     title: str
     rationale: str
@@ -49,6 +52,7 @@ class Plan:
     min_clave_hit_ratio: float | None = None
     on_a_ztprog: bool = False
     second_tag: str | None = None
+    at_the_limit: str = ""
 
 
 PLANS: Final = MappingProxyType(
@@ -69,6 +73,7 @@ PLANS: Final = MappingProxyType(
             minutes=7,
             bpm_factor=0.90,
             least_bpm=50,
+            at_the_limit="Your widest timing errors are the first thing to bring in.",
         ),
         Focus.SUBDIVISION_GRID: Plan(
             title="Subdivision Grid Practice",
@@ -76,6 +81,7 @@ PLANS: Final = MappingProxyType(
             minutes=7,
             bpm_factor=0.92,
             least_bpm=50,
+            at_the_limit="Placing more of your notes on the grid is the next step.",
         ),
         Focus.REALTIME_TUNING: Plan(
             title="Realtime Stability Check",
@@ -94,6 +100,7 @@ PLANS: Final = MappingProxyType(
             rationale="Nothing stood in your way, so the same program goes a little faster.",
             minutes=6,
             bpm_step=5,
+            at_the_limit="Nothing stood in your way, so the same program comes again.",
         ),
     }
 )
@@ -120,17 +127,24 @@ def plan_assignment(*, session: SessionRecord, eval: CoachEvaluation) -> Practic
             remedy="evaluate this session first",
         )
     plan = UNMEASURED if eval.unmeasured else PLANS[eval.primary_focus]
+    targets = _targets(session.bpm, plan)
     draft = PracticeAssignment(
         assignment_id=ASSIGNMENT_NAMESPACE,
         session_id=session.session_id,
         program=_program(session.program, plan),
-        targets=_targets(session.bpm, plan),
+        targets=targets,
         success=_success(session, plan),
         title=plan.title,
-        rationale=plan.rationale,
+        rationale=plan.at_the_limit if is_at_the_limit(plan, session.bpm, targets.bpm_target) else plan.rationale,
         focus_tags=tuple(tag for tag in (str(eval.primary_focus), plan.second_tag) if tag),
     )
     return draft.model_copy(update={"assignment_id": _assignment_id(draft, eval)})
+
+
+def is_at_the_limit(plan: Plan, played_bpm: float, target_bpm: int) -> bool:
+    """Whether a limit makes the tempo no slower, or no faster, where the plan is to change it so."""
+    slower, faster = plan.bpm_factor < 1, plan.bpm_step > 0
+    return (slower and target_bpm >= played_bpm) or (faster and target_bpm <= played_bpm)
 
 
 def _assignment_id(draft: PracticeAssignment, evaluation: CoachEvaluation) -> UUID:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from .assignment_policy import plan_assignment
+from .assignment_policy import PLANS, is_at_the_limit, plan_assignment
 from .jsontext import to_compact_json, to_json_text
 from .models import CoachEvaluation, CoachFinding, FindingCode, Focus, PracticeAssignment, SessionRecord, Severity
 from .styles import ClaveDrill, NamedProgram, Style, read_program_name
@@ -75,6 +75,14 @@ WORDS: Final = MappingProxyType(
 
 _ORDER: Final = tuple(WORDS)
 _PROGRESS_INTENT: Final = "Keep the pulse at a slightly higher tempo."
+_AT_THE_LIMIT: Final = MappingProxyType(
+    {
+        Focus.TIMING_STABILITY: "Steady the timing.",
+        Focus.SUBDIVISION_GRID: "Place more notes on the grid.",
+        Focus.PROGRESS: "Keep the pulse.",
+    }
+)
+"""Intents where a limit leaves no room for what the others say of the tempo."""
 _UNMEASURED_INTENT: Final = "Play the program again at the same tempo."
 
 
@@ -118,7 +126,7 @@ def canonical_assignment(
     drill = named.style.clave if evaluation.primary_focus is Focus.CLAVE_GRID else None
     document = {
         "coach_contract": evaluation.coach_contract,
-        "intent": _intent(evaluation),
+        "intent": _intent(session, evaluation, plan),
         **(_drill(session, named, drill) if drill else _planned(session, named, plan)),
         "failure_policy": {"on_panic": "abort", "on_underrun": "restart"},
         "next_if_success": {
@@ -131,10 +139,13 @@ def canonical_assignment(
     return {"assignment_id": str(assignment_id or _id(document, evaluation)), **document}
 
 
-def _intent(evaluation: CoachEvaluation) -> str:
-    if evaluation.weighty:
-        return WORDS[evaluation.weighty[0].code].intent
-    return _UNMEASURED_INTENT if evaluation.unmeasured else _PROGRESS_INTENT
+def _intent(session: SessionRecord, evaluation: CoachEvaluation, plan: PracticeAssignment) -> str:
+    if evaluation.unmeasured:
+        return _UNMEASURED_INTENT
+    focus = evaluation.primary_focus
+    if is_at_the_limit(PLANS[focus], session.bpm, plan.targets.bpm_target):
+        return _AT_THE_LIMIT[focus]
+    return WORDS[evaluation.weighty[0].code].intent if evaluation.weighty else _PROGRESS_INTENT
 
 
 def _id(document: dict[str, Any], evaluation: CoachEvaluation) -> UUID:

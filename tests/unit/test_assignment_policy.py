@@ -18,6 +18,7 @@ from sg_coach import (
     InvalidInput,
     assignment_to_json,
     assignment_to_jsonable,
+    canonical_assignment,
     evaluate_session,
     plan_assignment,
     session_from,
@@ -101,6 +102,18 @@ def test_the_program_stays_but_a_clave_drill_needs_one_that_plays(kind: ProgramT
 )
 def test_a_tempo_is_whole_and_held_at_its_limit(facts: dict[str, Any], bpm: int) -> None:
     assert assignment_of(take(**facts)).targets.bpm_target == bpm
+
+
+@pytest.mark.parametrize("focus", [Focus.TIMING_STABILITY, Focus.SUBDIVISION_GRID, Focus.PROGRESS])
+@pytest.mark.parametrize("bpm", [12.0, 45.0, 50.0, 56.0, 395.0, 400.0, 450.0])
+def test_the_words_say_of_the_tempo_what_the_target_does(focus: Focus, bpm: float) -> None:
+    session = take(bpm=bpm, **FACTS[focus])
+    assignment, export = assignment_of(session), canonical_assignment(session, evaluate_session(session))
+    target = assignment.targets.bpm_target
+    assert ("slower" in assignment.rationale) <= (target < bpm)
+    assert ("faster" in assignment.rationale) <= (target > bpm)
+    assert ("slower tempo" in export["intent"] or "before increasing" in export["intent"]) <= (target < bpm)
+    assert ("higher tempo" in export["intent"]) <= (target > bpm)
 
 
 @pytest.mark.parametrize(("p95", "asked"), [(0.0, 25.0), (30.0, 25.5), (41.0, 34.85), (54.0, 45.0), (1e6, 45.0)])
