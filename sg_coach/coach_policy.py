@@ -157,7 +157,7 @@ def _panic(session: SessionRecord, t: Thresholds) -> _Noticed | None:
 def _measurable(session: SessionRecord, _t: Thresholds) -> _Noticed | None:
     if session.timing_measurable is not False:
         return None
-    message = "Your timing could not be measured on this grid: random notes would have come out the same."
+    message = "Your timing could not be measured: too few notes, or random ones would have come out the same."
     found = _finding(FindingCode.TIMING_NOT_MEASURABLE, Severity.INFO, message, "timing_measurable", False, True)
     return _Noticed(found, 0)
 

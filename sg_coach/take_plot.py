@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ExtraMissing, InvalidInput
+from .take.analyse import FEWEST_EVENTS
 from .take.report import TakeReport
 from .take.statistics import ON_GRID_MS
 
@@ -103,6 +104,8 @@ def _beat_that_is_off(report: TakeReport) -> int | None:
 def _remark(report: TakeReport, dragged: int | None) -> str:
     """What the picture itself does not say."""
     if report.session.timing_measurable is False:
+        if report.session.total_events < FEWEST_EVENTS:
+            return f"not measurable: fewer than {FEWEST_EVENTS} events"
         return f"not measurable: 95 % of random notes within {report.chance_p95_ms:.0f} ms"
     mean = None if dragged is None else (report.session.error_by_beat_ms or ())[dragged]
     return "" if dragged is None or mean is None else f"● beat {dragged + 1}: {_signed(mean)} ms"

@@ -128,6 +128,17 @@ def test_the_record_and_the_plots_are_written(capsys: pytest.CaptureFixture[str]
     assert main(["evaluate", str(out)]) == 0
 
 
+def test_of_a_few_exact_notes_nobody_says_that_random_ones_are_as_good(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    take, out, plot = tmp_path / "take.mid", tmp_path / "session.json", tmp_path / "plot.svg"
+    take.write_bytes(smf(TEMPO + NOTE + b"\x83\x60\x3c\x40" * 4))
+    said(capsys, "analyze", take, "--out", out, "--plot", plot)
+    assert b"not measurable: fewer than 12 events" in plot.read_bytes()
+    [finding] = said(capsys, "evaluate", out)["findings"]
+    assert "too few notes" in finding["message"]
+
+
 @pytest.mark.parametrize(
     ("code", "arguments", "words"),
     [
