@@ -125,7 +125,7 @@ def _add_take_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     analyze.add_argument("take", type=Path, metavar="TAKE.mid", help="Standard MIDI File of what was played")
     option("--clip", "DIR", "folder of the clip: measure against its clip.comp.mid", type=Path)
     option("--bundle", "DIR", "bundle of the take: its clip if it has one and this is a take of it", type=Path)
-    option("--grid", None, "lines a bar of four quarters (default: by tempo and playing)", type=int, choices=(8, 16))
+    option("--grid", None, "8 cuts each beat in 2, 16 in 4 (default: by tempo and playing)", type=int, choices=(8, 16))
     option("--style", "STYLE", "style of music: swing moves the off-beats (default: the clip's tags)")
     option("--part", "PART", "part that follows the clave: tumbao, montuno-2-3, clave-son-3-2, …")
     option("--count-in", "BARS", "bars before bar 1; they are left out (default: 0)", type=_count, default=0)
