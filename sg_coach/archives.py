@@ -188,7 +188,10 @@ def _check_structure(file: IO[bytes], infos: list[zipfile.ZipInfo], end: _End) -
     check_amount(len(infos), sum(info.file_size for info in infos))
     for info in infos:
         _check_entry(info)
-    check_distinct(info.orig_filename.removesuffix("/") for info in infos if not info.is_dir())
+    check_distinct(
+        [info.orig_filename for info in infos if not info.is_dir()],
+        [info.orig_filename.removesuffix("/") for info in infos if info.is_dir()],
+    )
     expected = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset != expected:

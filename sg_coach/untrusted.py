@@ -64,23 +64,30 @@ def _part_problem(part: str) -> str | None:
     return next((problem for found, problem in checks if found), None)
 
 
-def check_distinct(paths: Iterable[str]) -> None:
-    """Raise UnsafeArchive if two paths lead to one file somewhere.
+def check_distinct(files: Iterable[str], folders: Iterable[str] = ()) -> None:
+    """Raise UnsafeArchive if two paths lead to one file or folder somewhere.
 
     That is: the same path twice, paths that differ only by case or by Unicode normal form, a file that another path
-    uses as its folder.
+    uses as its folder. `folders` are those that an archive lists by themselves.
     """
     seen: dict[str, str] = {}
-    for path in paths:
-        folded = _folded(path)
-        if folded in seen:
-            raise UnsafeArchive(f"two entries for one file: '{shown(seen[folded])}' and '{shown(path)}'")
-        seen[folded] = path
-    for folded, path in seen.items():
+    for path in files:
+        _note(path, seen)
+    own = dict(seen)
+    for path in folders:
+        _note(path, own)
+    for folded, path in own.items():
         parts = folded.split("/")
         above = next((found for end in range(1, len(parts)) if (found := seen.get("/".join(parts[:end])))), None)
         if above is not None:
             raise UnsafeArchive(f"'{shown(above)}' is a file and the folder of '{shown(path)}'")
+
+
+def _note(path: str, seen: dict[str, str]) -> None:
+    folded = _folded(path)
+    if folded in seen:
+        raise UnsafeArchive(f"two entries for one file: '{shown(seen[folded])}' and '{shown(path)}'")
+    seen[folded] = path
 
 
 def _folded(path: str) -> str:

@@ -92,6 +92,9 @@ def ground(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ground:
         ("../evil/", "holds . or .."),
         ("ASSIGNMENT.json", "two entries for one file"),
         ("assignment.json/x", "is a file and the folder of"),
+        ("assignment.json/", "two entries for one file"),
+        ("Manifest.json/", "two entries for one file"),
+        ("assignment.json/x/", "is a file and the folder of"),
     ],
 )
 def test_a_name_that_could_lead_elsewhere(ground: Ground, name: str, problem: str) -> None:
@@ -119,6 +122,16 @@ def test_the_same_name_twice(ground: Ground) -> None:
     pack(ground.zip, ground.files)
     with zipfile.ZipFile(ground.zip, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("assignment.json", b"evil")
+    code, line = ground.archive()
+    assert code == 14
+    assert "two entries for one file" in line
+
+
+def test_the_same_folder_twice(ground: Ground) -> None:
+    pack(ground.zip, {**ground.files, "attachments/": b""})
+    assert ground.archive()[0] == 0
+    with zipfile.ZipFile(ground.zip, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("attachments/", b"")
     code, line = ground.archive()
     assert code == 14
     assert "two entries for one file" in line
