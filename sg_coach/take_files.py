@@ -26,6 +26,7 @@ TAKE_NAMESPACE: Final = UUID("c9d2ab6d-7f0f-5bb4-9d0b-7f3c5a4a3c2e")
 """Namespace of session ids that are made from a take's bytes (version 5), where the tags name none."""
 
 _LONGEST_NAME: Final = 200
+_NO_TEMPO: Final = "the file names no tempo: 120 bpm, as the format has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,14 @@ def _analysed(
         return _remarked(analyse_take(notes, after, context), remarks)
     expected = read_midi(clip, COMP_FILE)
     pulse = _longer(expected, played)
-    notes = _from_bar_1(played.notes, pulse, wishes)
+    notes, remarks = _from_bar_1(played.notes, pulse, wishes), _remarks_on_tempo(played)
     try:
-        return analyse_take(notes, pulse, context, expected.notes)
+        return _remarked(analyse_take(notes, pulse, context, expected.notes), remarks)
     except AnotherPiece as error:
         if not grid_if_another:
-            raise
-        return _remarked(analyse_take(notes, pulse, context), [f"not measured against the clip: {error.problem}"])
+            raise AnotherPiece("; ".join([error.problem, *remarks]), source=TAKE_FILE, remedy=error.remedy) from error
+        remarks.append(f"not measured against the clip: {error.problem}")
+        return _remarked(analyse_take(notes, pulse, context), remarks)
 
 
 def session_bytes(session: SessionRecord) -> bytes:
@@ -97,8 +99,7 @@ def _own_pulse(played: MidiTake, tags: Mapping[str, Any]) -> tuple[Pulse, list[s
         beats_in_bar(meter, TAGS_FILE)
     tempo = tags.get("tempo_bpm")
     if played.has_tempo or not isinstance(tempo, int | float) or isinstance(tempo, bool):
-        remarks = [] if played.has_tempo else ["the file names no tempo: 120 bpm, as the format has it"]
-        return played.pulse(meter or None), remarks
+        return played.pulse(meter or None), _remarks_on_tempo(played)
     last = max((note.onset_ms for note in played.notes), default=0.0)
     try:
         return steady_pulse(tempo, meter or played.meter or "4/4", last), []
@@ -106,6 +107,10 @@ def _own_pulse(played: MidiTake, tags: Mapping[str, Any]) -> tuple[Pulse, list[s
         if error.field != "bpm":  # the length is the take's
             raise
         raise error.in_file(TAGS_FILE) from error
+
+
+def _remarks_on_tempo(played: MidiTake) -> list[str]:
+    return [] if played.has_tempo else [_NO_TEMPO]
 
 
 def _longer(expected: MidiTake, played: MidiTake) -> Pulse:

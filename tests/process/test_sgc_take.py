@@ -128,6 +128,20 @@ def test_the_record_and_the_plots_are_written(capsys: pytest.CaptureFixture[str]
     assert main(["evaluate", str(out)]) == 0
 
 
+def test_over_a_clip_too_a_missing_tempo_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A device that counts ticks at its own tempo, and does not write it, seems to play another piece."""
+    clip = (CLIP / "clip.comp.mid").read_bytes()
+    tempo = clip.index(b"\xff\x51\x03")
+    take, slower = tmp_path / "take.mid", tmp_path / "clip.comp.mid"
+    take.write_bytes(clip[:tempo] + b"\xff\x7f\x03" + clip[tempo + 3 :])  # the tempo as an event that says nothing
+    remarks = said(capsys, "analyze", take, "--clip", CLIP)["report"]["remarks"]
+    assert "the file names no tempo: 120 bpm, as the format has it" in remarks
+    slower.write_bytes(clip[: tempo + 3] + b"\x0a\x2c\x2b" + clip[tempo + 6 :])
+    line = refused(capsys, 1, "analyze", take, "--clip", tmp_path)
+    assert "another piece" in line
+    assert "the file names no tempo: 120 bpm" in line
+
+
 def test_of_a_few_exact_notes_nobody_says_that_random_ones_are_as_good(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
