@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _reader_is_gone()
     except (CoachError, OSError, KeyboardInterrupt) as error:
-        print(f"ERROR: {_one_line(error)}", file=sys.stderr)
+        if sys.stderr:  # closed, `print` would take stdout instead
+            print(f"ERROR: {_one_line(error)}", file=sys.stderr)
         return exit_code(error)
     return 0
 

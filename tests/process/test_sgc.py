@@ -346,3 +346,9 @@ def test_the_locale_does_not_matter(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, b"")
     assert "Clave Lock – 2-Bar Loop (Salsa Minor)" in out.decode("utf-8")
+
+
+def test_where_stderr_is_closed_stdout_stays_empty() -> None:
+    command = f"exec {sys.executable} -m sg_coach evaluate nowhere.json 2>&-"
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
