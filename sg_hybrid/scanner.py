@@ -64,9 +64,12 @@ class Scanner:
     def begin(self, everything: bool, sizes: Mapping[str, int]) -> Scan:
         """Look at the roots and at the first days, which mostly is all that there is to do.
 
-        `sizes`: how many takes each folder holds, as far as known.
+        `sizes`: how many takes each folder holds, as far as known. Where another folder stands under a root's name,
+        everything is looked at: days of the same names are not the ones that are watched.
         """
+        before = self._turns
         roots, looks = self._look_at_roots(everything or self._watcher.blind)
+        everything |= any(root[:2] not in before for root in roots)
         days = newest_first(day for root in roots for day in root.days)
         watched = frozenset(days[:WATCHED_DAYS])
         enter = watched if everything else watched.difference(self.watched)

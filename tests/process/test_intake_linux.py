@@ -382,6 +382,19 @@ async def test_day_that_is_among_the_newest_again_is_watched(root: Path, monkeyp
         await receiver.until(old)
 
 
+async def test_days_of_another_folder_that_a_root_leads_to_now_are_watched(root: Path, tmp_path: Path) -> None:
+    played = put(root / DAY / "clip_1")
+    other = tmp_path / "other"
+    (other / DAY / "clip_2").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    async with watching(link, "inotify", rescan_interval_s=0.02) as receiver:
+        await receiver.until(link / DAY / played.name)
+        (tmp_path / "next").symlink_to(other)
+        (tmp_path / "next").rename(link)  # no event tells of it
+        await until_watched(6)  # root, day and bundle of both
+
+
 async def until_watched(number: int) -> None:
     with anyio.fail_after(10):
         while bundle_watches() != number:
