@@ -43,6 +43,9 @@ from .queue_folders import QueueFolders, copies_in, was_applied
 
 _MAX_WHY_BYTES: Final = 16 * 1024
 
+_MILLISECONDS: Final = 3
+"""Decimals of a second that ages are told with: `queued_at_utc` knows no more."""
+
 _File = tuple[int, int]
 """Which file it is, whatever its name: one that is renamed stays the same."""
 
@@ -58,7 +61,7 @@ class QueueRow:
     session_id: str | None = None
     queued_at_utc: str | None = None
     age_s: float | None = None
-    """Seconds since `queued_at_utc`, by the wall clock."""
+    """Seconds since `queued_at_utc` by the wall clock; where that lies ahead, since its file was written."""
     left_s: float | None = None
     """Seconds in which it may still be applied, if it waits; 0 when its time is over."""
     tip: str | None = None
@@ -158,18 +161,25 @@ def _row(
     except (CoachError, OSError) as error:
         why = _why(folder, name) if state == REJECTED else None
         return None, QueueRow(state, clip_id, folder.path / name, problem=why or str(error))
-    age_s = (now - entry.queued_at).total_seconds() if policy.is_credible(now) else None
+    left_s = _left(entry, status, now, ttl_s)
     return status and (status.st_dev, status.st_ino), QueueRow(
         state,
         clip_id,
         folder.path / name,
         session_id=_session_id(contexts, entry),
         queued_at_utc=entry.addendum.queued_at_utc,
-        age_s=None if age_s is None else max(age_s, 0.0),
-        left_s=None if age_s is None or state != PENDING else min(max(ttl_s - age_s, 0.0), ttl_s),
+        age_s=None if left_s is None else round(ttl_s - left_s, _MILLISECONDS),
+        left_s=None if left_s is None or state != PENDING else max(round(left_s, _MILLISECONDS), 0.0),
         tip=entry.addendum.coaching_tip or entry.addendum.timing_insight or entry.addendum.exercise_hint,
         problem=_why(folder, name) if state == REJECTED else None,
     )
+
+
+def _left(entry: Entry, status: os.stat_result | None, now: datetime, ttl_s: float) -> float | None:
+    """Seconds in which a worker that finds this entry now could apply it, below 0 when they are over; None: unknown."""
+    written_at = status.st_mtime if status else 0.0
+    age = policy.judge_found(entry.queued_at, written_at, now, 0.0, ttl_s)
+    return age.deadline if age.known else None
 
 
 def _why(folder: Folder, name: str) -> str | None:

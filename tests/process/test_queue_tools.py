@@ -167,6 +167,16 @@ def test_a_time_in_the_future_counts_as_now(root: Path) -> None:
     assert {(row.age_s, row.left_s) for row in rows} == {(0.0, 300.0)}
 
 
+def test_of_a_time_in_the_future_the_file_tells_how_long_it_waits(root: Path) -> None:
+    path = put_file(root, queued("clip_f", ago(-3600)))
+    written_at = (EPOCH - timedelta(seconds=200)).timestamp()
+    os.utime(path, (written_at, written_at))
+
+    row = next(row for row in list_queue(root, EPOCH, 300) if row.clip_id == "clip_f")
+
+    assert (row.age_s, row.left_s) == (200.0, 100.0)
+
+
 def test_entries_are_counted_by_folder(root: Path) -> None:
     assert count_entries(root) == {"pending": 2, "claimed": 1, "applied": 1, "rejected": 1}
     assert count_entries(root / "nowhere") == {"pending": 0, "claimed": 0, "applied": 0, "rejected": 0}
