@@ -83,7 +83,8 @@ It costs no points of the table, but there is nothing to praise either.
 
 def judge(session: SessionRecord, *, t: Thresholds = Thresholds()) -> Judgement:
     """Return what the rules `t` say about `session`: all that a hint needs. The same input, the same judgement."""
-    noticed = [found for look in _LOOKS if (found := look(session, t))]
+    looks = _LOOKS_BESIDE_TIMING if session.timing_measurable is False else _LOOKS
+    noticed = [found for look in looks if (found := look(session, t))]
     noticed.sort(key=lambda found: _WEIGHT[found.finding.severity])
     score = max(0, 100 - sum(found.points for found in noticed))
     if session.timing_measurable is False:
@@ -162,14 +163,12 @@ def _measurable(session: SessionRecord, _t: Thresholds) -> _Noticed | None:
     return _Noticed(found, 0)
 
 
-_LOOKS: Final[tuple[Callable[[SessionRecord, Thresholds], _Noticed | None], ...]] = (
-    _clave,
-    _timing,
-    _grid,
-    _underrun,
-    _panic,
-    _measurable,
-)
+_Look = Callable[[SessionRecord, Thresholds], _Noticed | None]
+
+_LOOKS_BESIDE_TIMING: Final[tuple[_Look, ...]] = (_underrun, _panic, _measurable)
+"""What is looked at where random notes would have given the same figures: those cost nothing then."""
+
+_LOOKS: Final[tuple[_Look, ...]] = (_clave, _timing, _grid, *_LOOKS_BESIDE_TIMING)
 """In order of weight among equally severe findings."""
 
 _WEIGHT: Final = {Severity.FAIL: 0, Severity.WARN: 1, Severity.INFO: 2}

@@ -108,7 +108,7 @@ def test_equally_severe_findings_stand_as_the_contract_orders_them() -> None:
     [
         ({}, 69, F.PROGRESS),
         ({"panic_used": True}, 69, F.REALTIME_SAFETY),
-        ({"timing_p95_error_ms": 57, "notes_on_grid_ratio": 0.58}, 45, F.TIMING_STABILITY),
+        ({"timing_p95_error_ms": 57, "notes_on_grid_ratio": 0.58, "clave_hit_ratio": 0.4}, 69, F.PROGRESS),
     ],
 )
 def test_what_could_not_be_measured_is_said_and_neither_blamed_nor_praised(
