@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic  # noqa: F401 - loading it takes seconds on a small machine, which no input is to blame for
 import anyio
 import trio.testing
 from hypothesis import given
