@@ -73,7 +73,7 @@ def build_request(
     session: SessionRecord, evaluation: Judgement, coaching: CoachingDeterministic, *, clip_id: str
 ) -> CoachRequest:
     """Return what is asked about one take. The ids are for our own logs and are not part of `facts`."""
-    facts = {**_take_facts(session), **_decided_facts(evaluation, coaching)}
+    facts = {**_take_facts(session), **_decided_facts(session.bpm, evaluation, coaching)}
     return CoachRequest(clip_id, str(session.session_id), facts, coaching.coach_hint)
 
 
@@ -121,7 +121,7 @@ def _uncertainty(session: SessionRecord) -> dict[str, Any]:
     return facts
 
 
-def _decided_facts(evaluation: Judgement, coaching: CoachingDeterministic) -> dict[str, Any]:
+def _decided_facts(bpm: float, evaluation: Judgement, coaching: CoachingDeterministic) -> dict[str, Any]:
     decision, trend = coaching.decision, coaching.score_trend
     return {
         "findings": [{"code": str(one.code), "severity": str(one.severity)} for one in evaluation.findings],
@@ -130,6 +130,7 @@ def _decided_facts(evaluation: Judgement, coaching: CoachingDeterministic) -> di
         "score_trend": None if trend is None else _rounded(trend),
         "take_result": str(coaching.take_result),
         "next_round": {
+            "bpm": _rounded(bpm + decision.tempo_delta_bpm),
             "tempo_delta_bpm": _rounded(decision.tempo_delta_bpm),
             "difficulty_delta": round(decision.difficulty_delta, 3) + 0.0,  # never -0.0
             "density": decision.density_bucket,

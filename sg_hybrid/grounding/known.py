@@ -25,7 +25,7 @@ class Known:
         self._next: Mapping[str, Any] = following if isinstance(following, Mapping) else {}
         self.tempo_delta = _number(self._next.get("tempo_delta_bpm"))
         """How much faster the next round is, in BPM."""
-        self.next_bpm = _sum(_number(facts.get("bpm")), self.tempo_delta)
+        self.next_bpm = _number(self._next.get("bpm"))
         """The tempo of the next round, in BPM."""
         self.difficulty_delta = _number(self._next.get("difficulty_delta"))
         """How much harder the next round is."""
@@ -78,10 +78,6 @@ def rounds_to(value: float, decimals: int, facts: Iterable[float], *, hedged: bo
 def _beats(errors: object) -> list[float | None]:
     beats = [_number(one) for one in errors] if isinstance(errors, list | tuple) else []
     return beats if any(one is not None for one in beats) else []
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
 
 
 def _number(value: object) -> float | None:

@@ -98,7 +98,7 @@ def test_the_facts_are_these_bytes() -> None:
         b'{"bars":32,"bpm":120,"clave_hit_pct":61,"error_by_beat_ms":[1,-3.2,null,12],'
         b'"findings":[{"code":"CLAVE_ALIGNMENT_LOW","severity":"FAIL"}],"focus":"clave_grid","grid":16,'
         b'"late_events":37,"meter":"4/4",'
-        b'"next_round":{"density":"medium","difficulty_delta":0.0,"syncopation":"straight","tempo_delta_bpm":0},'
+        b'"next_round":{"bpm":120,"density":"medium","difficulty_delta":0.0,"syncopation":"straight","tempo_delta_bpm":0},'
         b'"notes_on_grid_pct":82.7,"panic_used":false,"program":{"kind":"ztprog","name":"salsa_minor_Dm"},'
         b'"score":60,"score_trend":-2,"take_result":"struggle","timing_mean_ms":14.3,"timing_p95_ms":41.5,'
         b'"total_events":412,"underrun_detected":false}'
