@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sg_coach.contract import INDEX_FILE
+
 from .exits import Exit, explained, say
 from .options import Bundles, Json, folder_at
 from .output import print_json, print_line
@@ -20,11 +22,12 @@ def check(bundles: Bundles, json: Json = False) -> None:
 
     Every document must fit its contract, every listed file its hash, and all must be about one clip. Prints one
     problem a line; the exit code is 1 if there is any. Nothing is written. With --json a folder that cannot be looked
-    at stands in the list like the others, with a problem of `.`.
+    at stands in the list like the others, with a problem of `.`. A day's session.index.json is passed over, so that
+    all bundles of a root are ROOT/*/*.
     """
     found: dict[Path, tuple[Problem, ...]] = {}
     worst = Exit.OK
-    for bundle in dict.fromkeys(bundles):
+    for bundle in dict.fromkeys(path for path in bundles if path.name != INDEX_FILE):
         try:
             found[bundle] = _problems(bundle)
         except Exception as error:

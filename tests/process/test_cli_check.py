@@ -164,6 +164,13 @@ def test_a_bare_hash_and_a_file_in_a_folder_count(tmp_path: Path) -> None:
     assert check_bundle(bundle) == ()
 
 
+def test_a_days_index_is_passed_over(cli: Cli, tmp_path: Path) -> None:
+    (index := tmp_path / "session.index.json").write_text('{"entries": []}')
+    bundle = fixture_bundle("minimal", "clip_minimal", tmp_path)
+    checked = cli("check", index, bundle)
+    assert (checked.exit_code, checked.stdout, checked.stderr) == (0, f"{bundle}: OK\n", "")
+
+
 def test_json_for_programs(cli: Cli, tmp_path: Path) -> None:
     good = fixture_bundle("hybrid", "clip_hybrid", tmp_path)
     bad = fixture_bundle("broken_nan", "clip_nan", tmp_path)
