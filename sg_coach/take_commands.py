@@ -65,6 +65,8 @@ def _report(arguments: Namespace) -> TakeReport:
         raise UsageError("--clip and --bundle contradict each other: --bundle is the clip's own folder")
     if arguments.part and arguments.part not in PARTS:
         raise UsageError(f"--part {arguments.part}: there are: {', '.join(PARTS)}")
+    if arguments.out and arguments.plot and arguments.out.resolve() == arguments.plot.resolve():
+        raise UsageError("--out and --plot name one file; give each a name of its own")
     take = read_file(arguments.take, MAX_MIDI_BYTES)
     if arguments.out and arguments.out.exists() and arguments.out.samefile(arguments.take):
         raise UsageError("--out is the take itself; give the record a name of its own")

@@ -53,7 +53,8 @@ def report_lines(report: TakeReport) -> list[str]:
     """Return the report as lines for people."""
     session = report.session
     lines = [
-        f"{session.bars} bars of {session.meter} at {session.bpm:g} bpm, {session.total_events} events",
+        f"{_counted(session.bars, 'bar')} of {session.meter} at {session.bpm:g} bpm, "
+        f"{_counted(session.total_events, 'event')}",
         f"latency removed   {session.latency_removed_ms or 0:+.1f} ms",
         f"measured against  {_reference(report)}",
     ]
@@ -65,6 +66,10 @@ def report_lines(report: TakeReport) -> list[str]:
     lines += _figures(report)
     lines += [f"remark            {remark}" for remark in report.remarks]
     return lines
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _figures(report: TakeReport) -> list[str]:

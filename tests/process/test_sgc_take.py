@@ -222,6 +222,13 @@ def test_a_record_never_overwrites_its_take(capsys: pytest.CaptureFixture[str], 
     assert take.read_bytes() == TAKE.read_bytes()
 
 
+def test_a_record_and_a_plot_never_overwrite_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    one = tmp_path / "take.svg"
+    words = refused(capsys, 2, "analyze", TAKE, "--plot", one, "--out", tmp_path / "." / "take.svg")
+    assert "--out and --plot name one file" in words
+    assert not one.exists()
+
+
 def test_a_name_that_is_no_text_is_written_as_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A file from a disk with other names than UTF-8, as Python sees it."""
     take = Path(shutil.copy(TAKE, tmp_path / "\udcdcbung.mid"))
