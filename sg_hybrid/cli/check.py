@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sg_coach.contract import INDEX_FILE
-
 from .exits import Exit, explained, say
 from .options import Bundles, Json, folder_at
 from .output import print_json, print_line
@@ -25,6 +23,8 @@ def check(bundles: Bundles, json: Json = False) -> None:
     at stands in the list like the others, with a problem of `.`. A day's session.index.json is passed over, so that
     all bundles of a root are ROOT/*/*.
     """
+    from sg_coach.contract import INDEX_FILE
+
     found: dict[Path, tuple[Problem, ...]] = {}
     worst = Exit.OK
     for bundle in dict.fromkeys(path for path in bundles if path.name != INDEX_FILE):
