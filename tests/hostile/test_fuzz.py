@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anthropic  # noqa: F401 - loading it takes seconds on a small machine, which no input is to blame for
 import anyio
+import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +133,13 @@ async def answer_to(parts: list[bytes]) -> AiReply | AiError:
         return error
 
 
+@pytest.fixture(scope="module")
+def vendors_client() -> None:
+    """Loading it takes seconds on a small machine, which no input is to blame for."""
+    import anthropic  # noqa: F401
+
+
+@pytest.mark.usefixtures("vendors_client")
 @examples(25)
 @given(damaged(b"".join(pieces())), st.integers(1, 400))
 def test_an_event_stream(raw: bytes, size: int) -> None:
