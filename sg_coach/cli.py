@@ -21,6 +21,7 @@ from .__about__ import __version__
 from .commands import Answer, UsageError
 from .contract import CLIP_ID_PATTERN
 from .errors import ArtifactMissing, CoachError, HashMismatch, ManifestMissing, SignatureRefused, UnsafePath
+from .field_types import is_clip_id
 from .jsontext import to_compact_json
 from .untrusted import shown
 
@@ -212,7 +213,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def _clip_id(text: str) -> str:
-    if not commands.is_clip_id(text):
+    if not is_clip_id(text):
         raise argparse.ArgumentTypeError(f"not a clip id ({CLIP_ID_PATTERN}): {text!r}")
     return text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from .assignment_serializer import assignment_to_jsonable, to_jsonable
 from .build_time import build_time
 from .canonical import canonical_assignment, canonical_evaluation
 from .coach_policy import evaluate_session, judge
-from .contract import CLIP_ID_PATTERN, MAX_SESSION_BYTES, OTA_PREFIX
+from .contract import MAX_SESSION_BYTES, OTA_PREFIX
 from .errors import CoachError, InvalidInput
+from .field_types import is_clip_id
 from .jsontext import parse_json_object, to_json_text
 from .models import CoachEvaluation, SessionRecord, session_from
 from .ota_bundle import Attachment, build_assignment_ota_bundle
@@ -26,7 +26,6 @@ from .trees import read_file
 from .uncertainty import score_se
 
 MAX_HISTORY_BYTES: Final = 64 * 1024 * 1024
-_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 
 
 class UsageError(CoachError):
@@ -163,11 +162,6 @@ def _clip_id_of(session_path: Path) -> str:
     """The name of the bundle folder that the session lies in, or `clip` if that is no clip id."""
     name = session_path.resolve().parent.name.removeprefix(OTA_PREFIX)
     return name if is_clip_id(name) else "clip"
-
-
-def is_clip_id(text: str) -> bool:
-    """Whether `text` can be a clip id."""
-    return _CLIP_ID.fullmatch(text) is not None
 
 
 def _attachment(text: str) -> Attachment:

@@ -7,7 +7,7 @@ not tell them apart), NaN and infinities are refused.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeGuard
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints
@@ -33,8 +33,13 @@ def _canonical_uuid(value: object) -> object:
     raise ValueError("not a UUID of the form 8-4-4-4-12 hexadecimal digits")
 
 
+def is_clip_id(value: object) -> TypeGuard[str]:
+    """Whether a value is a clip id: nothing else may become a part of a path."""
+    return isinstance(value, str) and _CLIP_ID.fullmatch(value) is not None
+
+
 def _safe_clip_id(value: object) -> object:
-    if isinstance(value, str) and _CLIP_ID.fullmatch(value):
+    if is_clip_id(value):
         return value
     raise ValueError("a clip id is 1 to 128 of A-Z a-z 0-9 . _ - and starts with a letter or a digit")
 

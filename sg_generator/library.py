@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -20,8 +19,9 @@ from typing import Any, Final
 
 import structlog
 
-from sg_coach.contract import CLIP_ID_PATTERN, INDEX_FILE, OTA_PREFIX
+from sg_coach.contract import INDEX_FILE, OTA_PREFIX
 from sg_coach.errors import CoachError, InvalidInput
+from sg_coach.field_types import is_clip_id
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import is_day_name, read_entries
 from sg_coach.untrusted import shown
@@ -34,7 +34,6 @@ MAX_REMEMBERED: Final = 10_000
 Told = tuple[Path, dict[str, Any]]
 """An entry of a session index, and the index's folder: a day's, or a root for the bundles directly under it."""
 
-_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 _log = structlog.get_logger(__name__)
 
 
@@ -125,11 +124,6 @@ def check_clip_id(clip_id: str, field: str = "clip_id") -> None:
             field=field,
             remedy="it has 1 to 128 of A-Z a-z 0-9 . _ - and starts with a letter or a digit",
         )
-
-
-def is_clip_id(text: str) -> bool:
-    """Whether a text is a clip id: nothing else may become a part of a path."""
-    return _CLIP_ID.fullmatch(text) is not None
 
 
 def parse_day(text: str) -> date:

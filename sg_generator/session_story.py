@@ -12,13 +12,14 @@ import structlog
 from sg_coach.contract import SESSION_FILE, TAGS_FILE
 from sg_coach.documents import document_or_none
 from sg_coach.errors import CoachError
+from sg_coach.field_types import is_clip_id
 from sg_coach.files import Folder
 from sg_coach.plainfile import is_folder
 from sg_coach.session_index import read_entries
 
 from .answers import Story, StoryClip, StoryTake, StoryVerdict
 from .documents import document_and_digest
-from .library import Library, Told, bundle_in, in_order, is_clip_id
+from .library import Library, Told, bundle_in, in_order
 
 MAX_DAYS: Final = 60
 MAX_EACH: Final = 200

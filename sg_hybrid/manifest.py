@@ -24,7 +24,6 @@ from pydantic import (
 from sg_coach.contract import (
     AI_FILE,
     BUNDLE_VERSION,
-    CLIP_ID_PATTERN,
     COACH_FILE,
     MANIFEST_FILE,
     OTA_PREFIX,
@@ -33,7 +32,7 @@ from sg_coach.contract import (
 )
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput
-from sg_coach.field_types import ClipId, Int, Rfc3339
+from sg_coach.field_types import ClipId, Int, Rfc3339, is_clip_id
 
 COACH: Final = "coach"
 AI_COACH: Final = "ai_coach"
@@ -47,7 +46,6 @@ OURS: Final[Mapping[str, tuple[str, str]]] = {
 """Artifact id to (kind, path) of the worker's own entries."""
 
 _OUR_PATHS: Final = {path: artifact_id for artifact_id, (_, path) in OURS.items()}
-_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 _UNSAFE_PATH: Final = re.compile(r"\A/|\A[A-Za-z]:|\\|(?:\A|/)\.\.(?:/|\Z)|[\x00-\x1f\x7f]")
 _DIGEST: Final = r"^(sha256:)?[0-9a-f]{64}$"
 
@@ -197,7 +195,7 @@ def parse_clip_identity(tags: Mapping[str, Any] | None, manifest: Mapping[str, A
 
 
 def _safe_id(value: object, source: str) -> str:
-    if isinstance(value, str) and _CLIP_ID.fullmatch(value):
+    if is_clip_id(value):
         return value
     shown = ascii(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
     raise InvalidInput(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sg_coach.contract import CLIP_ID_PATTERN
 from sg_coach.digest import sha256_bytes
 from sg_coach.errors import InvalidInput, InvalidJson
+from sg_coach.field_types import is_clip_id
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.models import first_problem
 from sg_coach.timestamps import parse_rfc3339
@@ -35,7 +36,6 @@ MAX_ENTRY_BYTES: Final = 64 * 1024
 
 MAX_CONTEXT_BYTES: Final = 64 * 1024
 
-_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 _COPY: Final = re.compile(rf"({CLIP_ID_PATTERN})_ai_addendum(?:\.([1-9][0-9]{{0,8}}))?\.json")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _QUOTED: Final = "file://"
@@ -77,14 +77,14 @@ def clip_of_copy(name: str) -> tuple[str, int] | None:
 
 
 def _checked(clip_id: str) -> str:
-    if not _CLIP_ID.fullmatch(clip_id):
+    if not is_clip_id(clip_id):
         raise InvalidInput("not 1 to 128 of A-Z a-z 0-9 . _ - starting with a letter or a digit", field="clip_id")
     return clip_id
 
 
 def _clip_before(name: str, suffix: str) -> str | None:
     clip_id = name.removesuffix(suffix)
-    return clip_id if clip_id != name and _CLIP_ID.fullmatch(clip_id) else None
+    return clip_id if clip_id != name and is_clip_id(clip_id) else None
 
 
 # Entries

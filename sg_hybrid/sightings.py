@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -12,14 +11,13 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from sg_coach.contract import CLIP_ID_PATTERN, OTA_PREFIX
+from sg_coach.contract import OTA_PREFIX
+from sg_coach.field_types import is_clip_id
 
 from .layout import Sighting
 
 BATCH: Final = 256
 """Longest batch of a scan, in bundles: live takes come in between."""
-
-_CLIP_ID: Final = re.compile(CLIP_ID_PATTERN)
 
 
 class Known:
@@ -64,7 +62,7 @@ class Known:
 
     def find(self, clip_id: str) -> Path | None:
         """Return the bundle of a clip by its folder's name; of several the newest day's. Safe in any thread."""
-        if not _CLIP_ID.fullmatch(clip_id):
+        if not is_clip_id(clip_id):
             return None
         folders = self._folders.copy()
         for folder in sorted(folders, key=os.path.basename, reverse=True):
