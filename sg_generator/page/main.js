@@ -43,12 +43,13 @@ let wanted = null; // the clip that was asked for last
 async function make(request) {
   complain(null);
   const { clip_id: id } = await api.generate({ ...request, session_id: session.id });
-  await open(id);
+  await open(id, byId("progression").value);
   session.clip = id;
+  byId("setup-box").open = false;
   byId("play").focus();
 }
 
-async function open(id) {
+async function open(id, progression) {
   wanted = id;
   const clip = await api.clip(id);
   await kept?.();
@@ -56,10 +57,9 @@ async function open(id) {
   unfollow();
   player.load(clip);
   chart.draw(clip);
-  titleOf(clip);
+  titleOf(clip, progression);
   for (const part of ["transport", "clip-facts"]) show(byId(part), true);
   show(byId("chart-empty"), false);
-  byId("setup-box").open = false;
   transport.rest();
   complainOfTake("");
   say(byId("take-state"), "");
@@ -67,10 +67,10 @@ async function open(id) {
   unfollow = follow(id, hearCoach);
 }
 
-function titleOf(clip) {
-  const picked = byId("progression").selectedOptions[0];
-  const style = byId("style").querySelector(`[value="${CSS.escape(clip.style)}"]`)?.textContent ?? clip.style;
-  byId("clip-title").textContent = picked?.value ? picked.textContent : "Your own progression";
+function titleOf(clip, progression) {
+  const titled = (select, name) => byId(select).querySelector(`[value="${CSS.escape(name)}"]`)?.textContent;
+  const style = titled("style", clip.style) ?? clip.style;
+  byId("clip-title").textContent = (progression && titled("progression", progression)) || "Your own progression";
   byId("clip-facts").textContent = `${style} · ${Math.round(clip.tempo)} bpm · ${clip.meter} · ${clip.bars} bars`;
 }
 
@@ -154,9 +154,13 @@ const keys = {
   c: () => transport.toggle("count-in"),
 };
 listenForKeys(keys, () => player.clip !== null);
+async function reopen() {
+  await open(session.clip, session.form?.progression);
+  if (!setup.changed) byId("setup-box").open = false;
+}
 const begin = reporting(async () => {
   await setup.load();
-  if (session.clip && !player.clip) await open(session.clip).catch(complain);
+  if (session.clip && !player.clip) await reopen().catch(complain);
   await story.draw();
   begun = true;
 });

@@ -92,6 +92,7 @@ export class Setup {
     byId("progression").addEventListener("change", (event) => this.#pick(event.target.value));
     byId("chords").addEventListener("input", () => (byId("progression").value = ""));
     byId("chords").addEventListener("keydown", submitOnEnter);
+    this.#restore(session.form); // at once: who types while the server is slow, or away, must not lose that
   }
 
   async load() {
@@ -100,11 +101,23 @@ export class Setup {
     this.#progressions = progressions;
     byId("style").replaceChildren(...styles.map(({ name, title }) => el("option", { value: name }, title)));
     byId("progression").append(...progressions.map(({ name, title }) => el("option", { value: name }, title)));
-    this.#restore(session.form);
+    this.#choose(session.form);
   }
 
   #restore(values) {
     for (const [id, value] of Object.entries(values ?? {})) byId(id).value = value;
+  }
+
+  /** Restores what could not be chosen before the server had named it; chords typed meanwhile are no named progression. */
+  #choose(values) {
+    if (!values) return;
+    byId("style").value = values.style;
+    if (!this.changed) byId("progression").value = values.progression;
+  }
+
+  /** Whether other chords stand there now than the present clip was asked for with. */
+  get changed() {
+    return byId("chords").value !== session.form?.chords;
   }
 
   #pick(name) {

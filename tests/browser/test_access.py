@@ -63,6 +63,16 @@ def test_on_a_phone_nothing_runs_out_and_everything_can_be_touched(
     assert small == []
 
 
+def test_on_a_phone_with_wide_letters_nothing_runs_out(visit: Visit, world: World) -> None:
+    """The text spacing of WCAG 2.2, 1.4.12, which stands for all wide fonts."""
+    practice = full(visit(world, viewport=SMALLEST), world)
+    practice.page.evaluate(
+        """() => document.querySelectorAll('body *').forEach((one) =>
+            Object.assign(one.style, { letterSpacing: '0.12em', wordSpacing: '0.16em', lineHeight: 1.5 }))"""
+    )
+    assert practice.page.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
+
+
 def test_on_a_phone_the_transport_stays_in_sight(visit: Visit, world: World) -> None:
     practice = visit(world, viewport=PHONE)
     practice.make("C | F | G | C", bars=32, tempo=300)

@@ -117,12 +117,32 @@ def test_the_page_begins_as_soon_as_the_generator_is_back(practice: Practice) ->
     practice.page.reload()
     notice = practice.page.get_by_role("alert").filter(has_text="sg-generator serve")
     expect(notice).to_be_visible()
-    practice.watch.expect("net::ERR_FAILED")
     practice.page.unroute("**/styles")
     practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(practice.chart.get_by_role("listitem")).to_have_count(2)
     expect(notice).to_be_hidden()
+    practice.watch.expect("net::ERR_FAILED")
     assert practice.page.get_by_label("Style").input_value() == "swing"
+
+
+def test_what_is_typed_while_nobody_answers_stays(practice: Practice) -> None:
+    practice.page.get_by_role("combobox", name="Progression").select_option("blues-12")
+    practice.make_button.click()
+    expect(practice.play_button).to_be_visible()
+    practice.page.route("**/styles", lambda route: route.abort())
+    practice.page.reload()
+    notice = practice.page.get_by_role("alert").filter(has_text="sg-generator serve")
+    expect(notice).to_be_visible()
+    practice.chords.fill("Am7 | D7")
+    practice.page.unroute("**/styles")
+    practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(notice).to_be_hidden()
+    practice.watch.expect("net::ERR_FAILED")
+    expect(practice.chart).to_be_visible()
+    expect(practice.page.get_by_role("heading", level=2, name="Twelve-bar blues in A")).to_be_visible()
+    expect(practice.page.get_by_label("Style")).to_have_value("blues")
+    expect(practice.chords).to_have_value("Am7 | D7")
+    expect(practice.page.get_by_role("combobox", name="Progression")).to_have_value("")
 
 
 def test_a_reload_keeps_the_clip_and_a_new_session_lets_it_go(practice: Practice) -> None:
