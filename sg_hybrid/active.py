@@ -13,7 +13,8 @@ class Active:
 
     def __init__(self) -> None:
         self.count = 0
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None
+        """Set at the next change; there only while somebody waits: a thousand takes make thousands of changes."""
 
     def enter(self) -> None:
         self.count += 1
@@ -25,8 +26,9 @@ class Active:
             yield
         finally:
             self.count -= 1
-            self._changed.set()
-            self._changed = anyio.Event()
+            if self._changed is not None:
+                self._changed.set()
+                self._changed = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -42,4 +44,5 @@ class Active:
     async def below(self, count: int) -> None:
         """Wait until less than `count` run."""
         while self.count >= count:
+            self._changed = self._changed or anyio.Event()
             await self._changed.wait()

@@ -29,6 +29,7 @@ from .latencies import LatencyNotes
 from .ledger import DailyLimits, Ledger, MeteredCoach, MeteredGate
 from .models import CycleReport, ReplyContext
 from .on_demand import OnDemandCoach, warm_up
+from .one_processor import OneProcessor
 from .parts import Parts
 from .ports import AiCoach, Clock, Gate
 from .post import Post
@@ -186,6 +187,7 @@ class HybridWorker:
                 ledger=ledger,
                 limits=_limits(settings),
                 grace_s=settings.grace_s,
+                processor=OneProcessor(ours=self._handle_signals),
             )
             try:
                 async with Worker.opened(parts) as worker:

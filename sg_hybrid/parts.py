@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from .models import TipSource
+from .one_processor import OneProcessor
 from .ports import AiCoach, Bundles, Clock, Gate, Intake, Scores, Spool, Tips
 from .race import CycleLimits
 
@@ -60,3 +62,4 @@ class Parts:
     ledger: Account
     limits: CycleLimits
     grace_s: float = 5.0
+    processor: OneProcessor = field(default_factory=partial(OneProcessor, ours=False))

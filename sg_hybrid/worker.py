@@ -24,6 +24,7 @@ from sg_coach.errors import CoachError
 from .at_once import Begun
 from .cycle import CycleRunner, RulesSide
 from .models import CycleReport
+from .one_processor import MANY
 from .parts import Parts
 
 MAX_AT_ONCE: Final = 512
@@ -173,6 +174,8 @@ class Worker:
             mine = [bundle for bundle in group if bundle in new]
             if mine:
                 await self.runner.active.below(MAX_AT_ONCE)
+                if len(batch) >= MANY:
+                    self.parts.processor.gather()
                 self._start_group(mine, [ahead[bundle] for bundle in group if bundle in ahead])
 
     async def _lone_takes_first(self) -> None:
@@ -193,6 +196,7 @@ class Worker:
         hinted.set()
         if self._under_way.get(last) is hinted:
             del self._under_way[last]
+        self.parts.processor.let_go(busy=bool(self._under_way))
 
     async def _coach_in_order(
         self, bundles: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]
@@ -243,6 +247,7 @@ class Worker:
         if self.runner.active.count:
             _log.warning("stopped_before_all_was_done", running=self.runner.active.count)
         self._tasks.cancel_scope.cancel()
+        self.parts.processor.let_go(busy=False)
         await self.parts.scores.flush()
         await self.parts.ledger.save()
 

@@ -53,6 +53,12 @@ def test_there_is_one_for_the_player_and_one_for_the_machine() -> None:
     assert [unit.stem for unit in UNITS] == ["sg-hybrid-system", "sg-hybrid"]
 
 
+@each_unit
+def test_the_worker_may_choose_its_processor(unit: Path) -> None:
+    """Refused, a thousand takes at once would cost twice the work (`one_processor`). An exception comes last."""
+    assert service(unit)["SystemCallFilter"][-1] == "sched_setaffinity"
+
+
 @needs_systemd
 @each_unit
 def test_systemd_takes_it(unit: Path, tmp_path: Path) -> None:

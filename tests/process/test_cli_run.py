@@ -78,6 +78,24 @@ def test_run_once_coaches_what_waits_and_ends(cli: Cli) -> None:
     assert sorted(event["clip"] for event in events if event["event"] == "cycle") == ["clip_0", "clip_1", "clip_2"]
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="there is one processor, or no Linux"
+)
+def test_many_takes_at_once_take_one_processor(cli: Cli) -> None:
+    for number in range(150):
+        take(cli, f"clip_{number}")
+    program, seen = cli.start("run", "--once"), list[int]()
+    with contextlib.suppress(ProcessLookupError):  # it ended
+        while program.poll() is None:
+            processors = len(os.sched_getaffinity(program.pid))
+            if seen[-1:] != [processors]:
+                seen.append(processors)
+            time.sleep(0.001)
+    _, error = program.communicate()
+    assert program.returncode == 0, error
+    assert seen == [len(os.sched_getaffinity(0)), 1, len(os.sched_getaffinity(0))]
+
+
 def test_run_once_says_which_take_the_disk_refused(cli: Cli) -> None:
     bundles = [take(cli, f"clip_{number}") for number in range(3)]
     for bundle in bundles[:2]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from sg_hybrid.errors import BundleRefused
+from sg_hybrid.one_processor import MANY, OneProcessor
 from sg_hybrid.parts import Parts
 from sg_hybrid.race import CycleLimits
 from sg_hybrid.worker import Worker
@@ -75,6 +76,42 @@ async def test_takes_of_one_session_are_coached_in_order_and_sessions_side_by_si
         await worker.runner.active.quiet()
     times = {path.name: round(at - begin) for path, at in bundles.emitted_at.items()}
     assert times == {"a0": 1, "a1": 2, "a2": 3, "b": 1}
+
+
+class SpiedProcessor(OneProcessor):
+    """Says what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(ours=False)
+        self.asked: list[str] = []
+
+    def gather(self) -> None:
+        self.asked.append("gather")
+
+    def let_go(self, *, busy: bool) -> None:
+        self.asked.append("keep" if busy else "let go")
+
+
+@pytest.mark.parametrize("sessions", [1, MANY])
+async def test_many_takes_at_once_are_coached_on_one_processor_until_their_hints_are_out(sessions: int) -> None:
+    made, spy = parts(bundles=FakeBundles(emit_takes=1.0), gate=FakeGate(enabled=False)), SpiedProcessor()
+    takes = [made.bundles.add(f"a{n}", session(session_id=UUID(int=n % sessions + 1))) for n in range(MANY)]
+    async with Worker.opened(replace(made, processor=spy)) as worker:
+        await worker.dispatch(takes)
+        await anyio.sleep(0.5)
+        assert set(spy.asked) == {"gather"}
+        await worker.runner.active.quiet()
+        assert spy.asked[-1] == "let go"
+        assert spy.asked.count("keep") == sessions - 1
+
+
+async def test_fewer_takes_are_coached_wherever_they_come() -> None:
+    made, spy = parts(gate=FakeGate(enabled=False)), SpiedProcessor()
+    takes = [made.bundles.add(f"a{n}", session(session_id=UUID(int=n + 1))) for n in range(MANY - 1)]
+    async with Worker.opened(replace(made, processor=spy)) as worker:
+        await worker.dispatch(takes)
+        await worker.runner.active.quiet()
+    assert "gather" not in spy.asked
 
 
 async def test_watching_coaches_what_comes_and_ends_when_told() -> None:
