@@ -74,7 +74,7 @@ export class Coach {
     write(byId("trend"), trendWords(words.score_trend));
     write(byId("hint-text"), words.coach_hint);
     const unsure = take?.timing_measurable === false;
-    say(byId("hint-note"), unsure ? "At this tempo the grid is too fine to tell how steady you were." : "");
+    say(byId("hint-note"), unsure ? "Your timing could not be measured: too few notes, or a grid that is too fine at this tempo." : "");
   }
 
   #showTips({ envelope, origin, queued }, words) {

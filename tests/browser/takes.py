@@ -24,6 +24,14 @@ def played(world: World, clip: str, *, uneven_s: float = 0.0, seed: int = 1) -> 
     return _midi(strokes, notes["tempo_bpm"], notes["meter"])
 
 
+def few_notes(world: World, clip: str) -> bytes:
+    """A MIDI file of the first two strokes of the clip's comping: too few to measure a timing."""
+    notes = world.get(f"/clips/{clip}/notes")
+    times = sorted({note["time_s"] for note in notes["tracks"]["comp"]})[:2]
+    strokes = [(note["time_s"], note["pitch"]) for note in notes["tracks"]["comp"] if note["time_s"] in times]
+    return _midi(strokes, notes["tempo_bpm"], notes["meter"])
+
+
 def _midi(strokes: list[tuple[float, int]], tempo_bpm: float, meter: str) -> bytes:
     upper, lower = map(int, meter.split("/"))
     tempo = mido.bpm2tempo(tempo_bpm)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .practice import Practice, Visit
-from .takes import LATE_AND_EARLY_S, played
+from .takes import LATE_AND_EARLY_S, few_notes, played
 from .world import World, wait_for
 
 
@@ -161,6 +161,14 @@ def test_what_the_coach_said_is_not_said_again(practice: Practice, scripted: Cal
         practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     practice.page.wait_for_timeout(100)
     assert practice.page.evaluate("changes") == []
+
+
+def test_a_timing_that_could_not_be_measured_is_said(practice: Practice, world: World) -> None:
+    clip = practice.make("Dm7 | G7", tempo=120, bars=8)
+    practice.drop(few_notes(world, clip))
+    expect(practice.hint).to_contain_text("Your timing could not be measured: too few notes")
+    practice.drop(played(world, clip))
+    expect(practice.hint).not_to_contain_text("could not be measured")
 
 
 def test_a_take_that_the_coach_refused_is_explained(practice: Practice, scripted: Callable[..., None]) -> None:
