@@ -24,7 +24,7 @@ from sg_coach.timestamps import utc_text
 from sg_coach.uncertainty import score_se
 
 from .active import Active
-from .errors import AiError, AiInvalid, AiPaused, AiTimeout, BundleRefused, StaleTake
+from .errors import AiError, AiInvalid, AiPaused, AiTimeout, AiUsedUp, BundleRefused, StaleTake
 from .late_replies import LateReplies
 from .models import (
     AiAddendum,
@@ -215,7 +215,7 @@ class CycleRunner:
                 self._settle_for_prepared(coached, race)
         race.close()
         if race.failed is not None and not isinstance(race.failed, AiTimeout):
-            outcome.status = "error"
+            outcome.status = "not_requested" if isinstance(race.failed, AiUsedUp) else "error"
         if race.won is not None:
             with anyio.CancelScope(shield=True):
                 await outcome.settled.wait()

@@ -13,6 +13,7 @@
         ├── AiRefused      4xx: key, model or request not accepted (kind `refused`); never retried
         │   └── AiNotUsable    the client cannot be made: no key, no SDK
         ├── AiPaused       nothing was asked: the service failed lately and is left alone (kind `paused`)
+        │   └── AiUsedUp       nothing was asked: others used up the day's limit meanwhile
         └── AiInvalid      an answer that is no usable coaching (kind `invalid`)
             └── AiRejected whole, but its words may not be shown: not clean, or not grounded (kind `rejected`)
 
@@ -108,6 +109,10 @@ class AiPaused(AiError):
 
     kind = "paused"
     was_sent = False
+
+
+class AiUsedUp(AiPaused):
+    """The day's limit of AI calls is used up."""
 
 
 class AiInvalid(AiError):

@@ -18,7 +18,7 @@ from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.files import PRIVATE, Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
-from .errors import AiError, AiPaused
+from .errors import AiError, AiUsedUp
 from .fs import read_bytes, run_blocking
 from .models import AiReply, AiState, CoachRequest, TipSource, Usage
 from .ports import AiCoach, Clock, Gate
@@ -181,9 +181,9 @@ class MeteredCoach:
         self._coach, self._ledger = coach, ledger
 
     async def ask(self, request: CoachRequest, *, on_tip: Callable[[AiReply], None] | None = None) -> AiReply:
-        """See ports.AiCoach. Raises AiPaused if others used up the limit since the gate was asked."""
+        """See ports.AiCoach. Raises AiUsedUp if others used up the limit since the gate was asked."""
         if not self._ledger.may_ask(request.purpose):
-            raise AiPaused("the day's limit is used up")
+            raise AiUsedUp
         self._count(request, 1)  # before it goes out: others look at the limit meanwhile
         try:
             return await self._coach.ask(request, on_tip=on_tip)

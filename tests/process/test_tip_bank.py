@@ -29,6 +29,7 @@ from sg_hybrid.errors import (
     AiPaused,
     AiRefused,
     AiTimeout,
+    AiUsedUp,
 )
 from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, MeteredCoach, MeteredGate, may_call, read_usage
 from sg_hybrid.models import AiReply, CoachRequest, Usage
@@ -250,7 +251,7 @@ async def test_calls_that_begin_at_the_same_moment_stay_within_the_limit(root: P
     async def ask() -> None:
         try:
             await coach.ask(CoachRequest("a", "b", {}, purpose="prepare"))
-        except AiPaused as error:
+        except AiUsedUp as error:
             refused.append(error)
 
     async with anyio.create_task_group() as group:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sg_hybrid.cycle import CycleRunner
-from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRejected, AiUnreachable
+from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRejected, AiUnreachable, AiUsedUp
 from sg_hybrid.models import AiAddendum, AiReply
 from sg_hybrid.race import CycleLimits, Race
 from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, reply, session
@@ -133,6 +133,13 @@ async def test_an_error_leaves_a_deterministic_bundle(error: Exception) -> None:
     assert here.settled
     assert here.ai is None
     assert table.pending() == []
+
+
+async def test_a_day_that_was_used_up_by_others_meanwhile_is_no_error() -> None:
+    table = Table(coach=ScriptedCoach(default=(0.0, AiUsedUp())))
+    async with table.runner() as runner:
+        report = await runner.run(table.bundles.add("clip_a"))
+    assert report.ai_status == "not_requested"
 
 
 async def test_an_error_ends_the_waiting_early() -> None:
