@@ -1,7 +1,8 @@
 """Shares of the notes: percentages, `37 of 412`, `three out of four`, `half of your notes`. Pure.
 
 The facts hold two: how many notes sit on the grid, and how many strokes met the clave. They say what was right, so a
-share of what was missed, late or early stands in no fact; only the count of late notes does.
+share of what was missed or early stands in no fact. Of late notes the count stands there and no percentage, but a share
+in words may be told (`one in five`): it is that count of all notes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from .words import Words, vocabulary
 _SUBJECTS: Final = {"clave": "clave_hit_pct", "grid": "notes_on_grid_pct"}
 _WRONG: Final = vocabulary("missed miss misses missing off outside wrong astray failed dropped")
 _DIRECTIONS: Final = vocabulary("late early behind ahead rushed dragged")
+_LATE: Final = vocabulary("late behind")
+_NOT_LATE: Final = vocabulary("not never weren't wasn't aren't isn't neither nor without clave grid")
+_EXPLAINING: Final = vocabulary(", - ( : that that's is about roughly nearly almost some or so")
 _STOPS: Final = frozenset({".", "!", "?", ";", ",", "percent", "%"})
 _PAIRED: Final = frozenset(
     {
@@ -70,7 +74,7 @@ def check_fractions(words: Words, known: Known) -> None:
     for found in _FRACTION.finditer(words.text):
         percent = _WHOLE * _COUNTS[found["count"] or "a"] / _PARTS[found["part"][:3]]
         rest = Words(words.text[found.end() :])
-        if not any(abs(percent - share) <= _ABOUT for share in _shares(rest, 0, 0, known)):
+        if not any(abs(percent - share) <= _ABOUT for share in _shares_in_words(rest, 0, 0, known)):
             raise AiRejected(f"a share that stands in no fact ({found.group()})")
 
 
@@ -94,6 +98,13 @@ def pair_fits(words: Words, one: Mention, whole: Mention, known: Known) -> bool:
     return False
 
 
+def is_in_words(words: Words, one: Mention, whole: Mention, known: Known) -> bool:
+    """Return whether two numbers are a share of any notes (`one in five`), and no count of this take's notes."""
+    between = words.words[one.end : whole.start]
+    in_words = between[:1] in (["in"], ["out"]) and tuple(between) in _PAIRED
+    return in_words and whole.value != known.number("total_events")
+
+
 def _is_meter(one: Mention, whole: Mention, known: Known) -> bool:
     """`4/4` if that is the meter; `1/8` as a note value"""
     written = f"{one.value:g}/{whole.value:g}"
@@ -111,13 +122,29 @@ def _is_near(words: Words, one: Mention, whole: Mention, known: Known) -> bool:
         return False
     tolerance = min(_WHOLE / 2 * 10.0**-one.decimals / whole.value, _ABOUT)
     percent = _WHOLE * one.value / whole.value
-    return any(abs(percent - share) <= tolerance for share in _shares(words, one.start, whole.end, known))
+    return any(abs(percent - share) <= tolerance for share in _shares_in_words(words, one.start, whole.end, known))
 
 
 def _or_refused(fits: bool, one: Mention, whole: Mention) -> bool:
     if not fits:
         raise AiRejected(f"a share that stands in no fact ({one.value:g} of {whole.value:g})")
     return True
+
+
+def _shares_in_words(words: Words, start: int, end: int, known: Known) -> list[float]:
+    """Return what `_shares` does, and the share of the late notes for what is said of those."""
+    said = _up_to_stop(words.words[end:]) or _said_before(words, start)
+    pointed = [word for word in said if word in _DIRECTIONS]
+    if not pointed or not _LATE.issuperset(pointed) or not (_NOT_LATE.isdisjoint(said) and _WRONG.isdisjoint(said)):
+        return _shares(words, start, end, known)
+    late, total = known.number("late_events"), known.number("total_events")
+    return [_WHOLE * late / total] if late is not None and total else []
+
+
+def _said_before(words: Words, start: int) -> list[str]:
+    """Return the clause before a share that explains it (`18 notes came late, that's one in five`)."""
+    before = dropwhile(_EXPLAINING.__contains__, reversed(words.words[:start]))
+    return _up_to_stop(before)
 
 
 def _shares(words: Words, start: int, end: int, known: Known) -> list[float]:

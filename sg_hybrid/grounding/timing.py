@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from sg_hybrid.errors import AiRejected
@@ -16,6 +17,7 @@ from .beats import BEATS, PARTS, check_beats
 from .directions import POINTERS, Direction, directions
 from .known import Known, rounds_to
 from .numbers import BARS, Mention, Unit
+from .shares import is_in_words
 from .words import Words, vocabulary
 
 _SOME: Final = vocabulary("some few sometimes occasional occasionally several often couple")
@@ -69,6 +71,8 @@ def _check_all_right(text: str, known: Known) -> None:
 def _is_counted(words: Words, numbers: Sequence[Mention], direction: Direction, known: Known) -> bool:
     """Whether a direction belongs to a count (`37 of 412 notes came late`). Raises AiRejected for a wrong count."""
     clause = words.clause_of(direction.index)
+    shares = [pair for pair in pairwise(numbers) if is_in_words(words, *pair, known)]  # `one in five`: checked already
+    numbers = [one for one in numbers if not any(one in pair for pair in shares)]
     counts = [one for one in numbers if clause.start <= one.start < direction.index and _counts_notes(words, one)]
     counts += [one for one in numbers if one.unit is Unit.EVENTS and _follows(words, one, direction.index)]
     late = known.number("late_events")
