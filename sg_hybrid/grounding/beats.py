@@ -5,7 +5,8 @@ A beat has a figure only if the facts hold `error_by_beat_ms`; what lies between
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from sg_hybrid.errors import AiRejected
@@ -35,6 +36,17 @@ _NAMED: Final = {"downbeat": (1,), "downbeats": (1,), "backbeat": (2, 4), "backb
 BEATS: Final = _BETWEEN | frozenset(_NAMED) | {"beat", "beats"}
 """Words for beats."""
 _NAMING: Final = _BETWEEN | frozenset(_NAMED) | {"off", "and", "last"}
+_OF_EACH: Final = vocabulary("both all each every")
+_IN_A_LIST: Final = 3
+"""So many words from one beat to the next at most: `beat 2 and beat 4`."""
+_COMPARED: Final[Mapping[str, Callable[[float], float]]] = {
+    "later": lambda error: error,
+    "earlier": lambda error: -error,
+    **dict.fromkeys(("further", "farther", "looser", "weaker", "wider", "worse", "shakier"), abs),
+    **dict.fromkeys(("closer", "nearer", "tighter", "steadier", "cleaner", "better"), lambda error: -abs(error)),
+}
+"""What is the larger one of two beats' errors, by the word that compares them."""
+_OTHERS: Final = vocabulary("any all others other rest")
 _SUBJECTS: Final = frozenset({"it", "it's"})
 _POINTING_BACK: Final = _SUBJECTS | {"that", "that's", "there", "which"}
 _HELPING: Final = vocabulary("helps keeps gives lets makes stops will can")
@@ -45,7 +57,7 @@ PARTS: Final = vocabulary("half section part phrase chorus")
 """After `first`, `second` or `last`: a part of the take, and no part of it was measured by itself."""
 _ENDS_OF_A_TAKE: Final = vocabulary("end middle start beginning")
 _TOWARD: Final = vocabulary("toward towards near in at from")
-_AFTER_A_PLACE: Final = frozenset({"and", "in", "again", "every"})
+_AFTER_A_PLACE: Final = frozenset({"and", "in", "again", "every", "you", "you're"})
 _BETWEEN_BEATS: Final = 0
 _LAST_BEAT: Final = -1
 _LAST_OF_ALL: Final = 12
@@ -73,7 +85,8 @@ def check_beats(
             _check_direction(meant.values(), direction, known)
             rest += [] if meant else [direction]
         told_of = beats[place] or _pointed_back(words, clause, numbers)
-        _check_figures(words, clause, list(told_of.values()), numbers, known)
+        _check_figures(words, clause, told_of, numbers, known)
+        _check_comparison(words, clause, told_of, known)
     return rest
 
 
@@ -109,7 +122,9 @@ def _is_beat_by_place(words: Words, one: Mention) -> bool:
     if one.unit is not Unit.NONE or not one.whole or not 1 <= one.value <= _LAST_OF_ALL:
         return False
     after = words.words[one.end] if one.end < len(words.words) else "."
-    return words.words[one.start - 1 : one.start] == ["on"] and (after in _AFTER_A_PLACE or not after.isalnum())
+    before = words.words[max(0, one.start - 3) : one.start]
+    on = before[-1:] == ["on"] or (before[:1] == ["on"] and before[-1] == "and")
+    return on and (after in _AFTER_A_PLACE or not after.isalnum())
 
 
 def _meant(beats: Named, directions: Sequence[Direction], direction: Direction) -> Named:
@@ -163,18 +178,42 @@ def _error_of(beat: int, known: Known) -> float | None:
     return measured[beat - 1] if 1 <= beat <= len(measured) else None
 
 
-def _check_figures(words: Words, clause: range, beats: Sequence[int], numbers: Sequence[Mention], known: Known) -> None:
+def _check_figures(words: Words, clause: range, beats: Named, numbers: Sequence[Mention], known: Known) -> None:
     """A size or a judgement of a beat needs that beat's own figure."""
     sizes = [one for one in numbers if one.unit is Unit.MS and one.start in clause]
     if not beats or not (sizes or _is_judged(words, clause)):
         return
-    errors = [error for beat in beats if (error := _error_of(beat, known)) is not None]
+    errors = [error for beat in beats.values() if (error := _error_of(beat, known)) is not None]
     if len(errors) < len(beats):
         raise AiRejected("a claim about a beat that was not measured")
-    if sizes and not any(rounds_to(one.value, one.decimals, errors, hedged=one.hedged) for one in sizes):
+    fitting = [any(rounds_to(one.value, one.decimals, [error], hedged=one.hedged) for one in sizes) for error in errors]
+    if sizes and not (all(fitting) if _are_one_list(words, clause, beats) else any(fitting)):
         raise AiRejected("not the error of this beat")
     if len(set(errors)) == 1:
         _check_extreme(_told(words, clause), abs(errors[0]), known)
+
+
+def _check_comparison(words: Words, clause: range, beats: Named, known: Known) -> None:
+    """`beat 2 is later than beat 4`, `beat 2 lies further off than any other` hold for the errors of those beats."""
+    said = words.words[clause.start : clause.stop]
+    than = clause.start + said.index("than") if "than" in said else clause.start
+    how = next((_COMPARED[word] for word in reversed(said[: than - clause.start]) if word in _COMPARED), None)
+    ahead = [_error_of(beat, known) for place, beat in beats.items() if place < than]
+    if how is None or not ahead or not _WISHING.isdisjoint(words.before(than, 12)):
+        return
+    behind = [_error_of(beat, known) for place, beat in beats.items() if place > than]
+    if not behind and not _OTHERS.isdisjoint(words.words[than : than + 4]):
+        behind = [error for error in known.beats if error is not None and error not in ahead]
+    if any(one is None or other is None or how(one) <= how(other) for one in ahead for other in behind):
+        raise AiRejected("another order of the beats than was measured")
+
+
+def _are_one_list(words: Words, clause: range, beats: Named) -> bool:
+    """`beats 2 and 4 are 11 ms late`: what is said is said of each; not: `beat 2 by 3 ms and late on beat 4`."""
+    places = sorted(beats)
+    return not _OF_EACH.isdisjoint(words.words[clause.start : clause.stop]) or all(
+        later - sooner <= _IN_A_LIST for sooner, later in pairwise(places)
+    )
 
 
 def _check_extreme(told: frozenset[str], size: float, known: Known) -> None:

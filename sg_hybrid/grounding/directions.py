@@ -119,6 +119,8 @@ def _shift(words: Words, index: int) -> int:
     """`a little earlier` is how to play what is late; `earlier than the click` is how it was."""
     sign = 1 if words.words[index] == "earlier" else -1
     after = words.after(index, 3)
+    if after[:2] in (["than", "beat"], ["than", "any"], ["than", "the"]) and not _PLACES.intersection(after[2:3]):
+        return 0  # of two beats: `beats` compares them
     if after[:1] == ["than"] and not _PLACES.isdisjoint(after):
         return -sign
     return sign if not _DEGREES.isdisjoint(words.before(index, 2)) else 0
