@@ -118,18 +118,27 @@ _BETTER: Final = re.compile(
     r"\b(?:improvement|improved|improving|progress since|on the way (?:back )?up|moving forward|climb(?:ing|ed)"
     r"|(?:a )?(?:clear |big |small |real )?step up|(?:getting|got|playing) (?:better|tighter|steadier|cleaner)"
     rf"|(?:better|tighter|steadier|cleaner|closer|stronger|more \w+) than {_BEFORE}"
-    rf"|(?:above|over|beats?) {_AVERAGE}|up from {_BEFORE})"
+    rf"|(?:above|over|beats?) {_AVERAGE}|up from {_BEFORE}"
+    r"|(?:the|your) score(?: \w+)? (?:rose|rises|climbs?|climbed|went up|jumped|grew))"
 )
 _WORSE: Final = re.compile(
     rf"\b(?:(?:worse|looser|weaker|less \w+|further) than {_BEFORE}|not (?:quite )?as \w+ as {_BEFORE}"
     rf"|(?:under|below) {_AVERAGE}|(?:slipped|dropped|fell|fallen|gone)(?: a (?:little|bit))? (?:back|from|below|under)"
     rf"|(?:slipped|dropped|fell|fallen|worse|looser|weaker)(?: \w+)? compared (?:with|to) {_BEFORE}"
-    r"|setback|regress\w+|step (?:back|down)\b(?! the))"
+    r"|(?:the|your) score(?: \w+)? (?:fell|falls|drops?|dropped|dips?|dipped|sank|slipped|went down)"
+    r"|setback|regress\w+|(?<!take a )(?<!take one )step (?:backwards?|back|down)\b(?! the))"
 )
+_BEST: Final = re.compile(
+    r"\b(?:(?:best|tightest|steadiest|cleanest|strongest|highest|worst|lowest|weakest|loosest) (?:take|score|round|run)"
+    r"(?: (?:yet|ever|so far|today|of the (?:day|session)|this session|to date)| you(?:'ve| have))"
+    r"|personal (?:best|record)|new (?:record|best|high score))\b"
+)
+_NOT_BEST: Final = re.compile(r"\b(?:not|isn't|wasn't|never|towards?|for|until|beat|chase|aim\w*)(?: \w+){0,2} \Z")
 _TREND_WORDS: Final = vocabulary(
     """
     worse compared improvement improved improving better getting got playing progress not step way forward climbing
-    climbed than average from slipped dropped fell fallen gone setback regressed
+    climbed score best record tightest steadiest cleanest strongest highest worst lowest weakest loosest
+    than average from slipped dropped fell fallen gone setback regressed
     """
 )
 
@@ -160,6 +169,16 @@ _DENIED: Final = re.compile(
     r"(?: (?!but\b)[\w']+)* \Z"
 )
 """Before what did not happen: `no dropouts`, `you did not need the panic button`."""
+_THIS_TAKE: Final = r"(?: \w+){0,2} (?:this time|this (?:take|round)|in this (?:take|round)|today)\b"
+_DENIED_HERE: Final = {
+    name: re.compile(
+        rf"\b(?:no|without|didn't|did not|never)(?: [\w']+){{0,4}} {happened}{_THIS_TAKE}"
+        rf"|\b(?:you|there|it) (?:didn't|did not|never|had no|was no|were no|wasn't|weren't)(?: [\w']+){{0,3}}"
+        rf" {happened}"
+    )
+    for name, happened in (("panic_used", "panic(?: button)?"), ("underrun_detected", "(?:underruns?|dropouts?)"))
+}
+"""What is said not to have happened in this take; `play it without the panic button` is a task."""
 _SET_UP_WORDS: Final = vocabulary("panic underrun underruns dropout dropouts audio sound engine")
 
 
@@ -227,8 +246,12 @@ def _check_set_up(text: str, known: Known) -> None:
     untrue = (happened.finditer(text) for name, happened in _SET_UP.items() if known.is_false(name))
     if any(not _DENIED.search(text, 0, found.start()) for every in untrue for found in every):
         raise AiRejected("something about the set-up that did not happen")
+    if any(known.is_true(name) and denied.search(text) for name, denied in _DENIED_HERE.items()):
+        raise AiRejected("something about the set-up that did happen")
 
 
 def _check_trend(text: str, trend: float) -> None:
     if (_BETTER.search(text) and trend <= 0) or (_WORSE.search(text) and trend >= 0):
         raise AiRejected("a comparison with earlier takes that the trend does not show")
+    if any(not _NOT_BEST.search(text, 0, found.start()) for found in _BEST.finditer(text)):
+        raise AiRejected("the best or the worst of the takes, which no fact tells")

@@ -48,6 +48,10 @@ class Known:
         """Return whether a fact is known to be false."""
         return self._facts.get(name) is False
 
+    def is_true(self, name: str) -> bool:
+        """Return whether a fact is known to be true."""
+        return self._facts.get(name) is True
+
     def numbers(self, *names: str) -> list[float]:
         """Return those of the named facts that are known."""
         return [value for name in names if (value := self.number(name)) is not None]

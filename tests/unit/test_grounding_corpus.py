@@ -134,6 +134,14 @@ def test_nothing_is_said_of_a_timing_that_could_not_be_measured(facts: str) -> N
         assert reply_for(take, number)["timing_insight"] is None
 
 
+def test_what_happened_to_the_set_up_is_not_denied() -> None:
+    take = {**FACTS["clave"], "panic_used": True, "underrun_detected": True}
+    denials = ["No need for the panic button this time.", "There were no dropouts.", "You never hit the panic button."]
+    assert [text for text in denials if may_be_shown(text, take)] == []
+    assert may_be_shown("Check the cables, then play it once more without the panic button.", take)
+    assert may_be_shown("You never hit the panic button.", FACTS["clave"])
+
+
 # Numbers
 
 ONES = (
