@@ -6,6 +6,8 @@
     timing     late and early agree with the facts, for the take and for each beat; no bar was measured by itself
     changes    faster, slower, denser, better, passed agree with what was decided and with the trend; the set-up
                did what is said of it
+    unmeasured nothing is said of body, mood, gear or hands as it is, nor as a cause; praise and blame of a timing
+               agree with the findings
 
 Two kinds of sentence hold the same words: `Play only the first beat until it feels settled` asks for something, `The
 first beat is late` claims something. Only claims are checked against facts; where a sentence could be either, it
@@ -26,6 +28,7 @@ from .clean import clean_reply, clean_text
 from .known import Known
 from .language import check_language
 from .timing import check_timing
+from .unmeasured import check_unmeasured
 from .words import Words
 
 __all__ = ["check_grounded", "clean_reply", "clean_text", "usable"]
@@ -59,3 +62,4 @@ def _check(text: str, known: Known) -> None:
     numbers = check_amounts(words, known)
     check_timing(words, numbers, known)
     check_changes(words, known)
+    check_unmeasured(words, known)

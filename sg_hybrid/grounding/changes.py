@@ -68,7 +68,7 @@ _DRIFT: Final = re.compile(
     r"|drift(?:s|ed|ing)?(?! late| early| behind| ahead))"
     r"|you(?: \w+)? (?:pushed|dragged|rushed) (?:the|your) (?:tempo|pace|speed|click)"
     r"|(?<!if )(?<!when )(?:you|you've|you're|you are|you were|you have)(?: \w+)? (?:lost|losing|lose)"
-    r" (?:the|your) (?:pulse|tempo|time|beat|groove|click)"
+    r" (?:time|(?:the|your) (?:pulse|tempo|time|beat|groove|click))"
     r"|bpm (?:too (?:fast|slow|high|low)|over|under|above|below)"
     r"|(?:the|your) (?:tempo|pace|speed|time|pulse)(?: \w+)?"
     r" (?:sags?|sagged|rose|crept|creeps|drift\w*|dropped|fell|slow(?:s|ed)|sped|waver\w*|wander\w*|stumbl\w*"

@@ -22,6 +22,9 @@ class Known:
         unmeasured = _TIMING if facts.get("timing_measurable") is False else frozenset()
         facts = {name: value for name, value in facts.items() if name not in unmeasured}
         self._facts = facts
+        self._findings = _findings(facts.get("findings"))
+        self.timing_was_measured = not unmeasured and self.number("total_events") != 0
+        """Whether anything is known of how the timing was."""
         self._next: Mapping[str, Any] = following if isinstance(following, Mapping) else {}
         self.tempo_delta = _number(self._next.get("tempo_delta_bpm"))
         """How much faster the next round is, in BPM."""
@@ -43,6 +46,10 @@ class Known:
     def number(self, name: str) -> float | None:
         """Return a fact, None if it is not known."""
         return _number(self._facts.get(name))
+
+    def worst_of(self, code: str) -> str | None:
+        """Return the severity of a finding, None if there is none of this code."""
+        return self._findings.get(code)
 
     def is_false(self, name: str) -> bool:
         """Return whether a fact is known to be false."""
@@ -82,6 +89,12 @@ def rounds_to(value: float, decimals: int, facts: Iterable[float], *, hedged: bo
 def _beats(errors: object) -> list[float | None]:
     beats = [_number(one) for one in errors] if isinstance(errors, list | tuple) else []
     return beats if any(one is not None for one in beats) else []
+
+
+def _findings(found: object) -> dict[str, str]:
+    """Return the severities by code."""
+    rows = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list | tuple) else []
+    return {str(one.get("code")): str(one.get("severity")) for one in rows}
 
 
 def _number(value: object) -> float | None:

@@ -67,6 +67,7 @@ def test_the_corpus_is_large_and_of_every_kind() -> None:
     assert kinds.keys() >= {
         *("number", "word_number", "range", "share", "decimal_comma", "unit", "direction", "beat", "bar", "tempo"),
         *("density", "trend", "drift", "verdict", "set_up", "echo", "language", "hidden", "link", "markup", "length"),
+        *("cause", "judgement"),
     }
 
 
@@ -132,6 +133,31 @@ def test_nothing_is_said_of_a_timing_that_could_not_be_measured(facts: str) -> N
     assert may_be_shown(f"Play it once more at {take['bpm']} BPM with fewer chords.", take)
     for number in range(12):
         assert reply_for(take, number)["timing_insight"] is None
+
+
+@pytest.mark.parametrize("unmeasured", [{"timing_measurable": False}, {"total_events": 0, "late_events": 0}])
+def test_a_timing_that_could_not_be_measured_is_neither_praised_nor_blamed(unmeasured: dict[str, Any]) -> None:
+    take = {**FACTS["fine"], "findings": [{"code": "TIMING_NOT_MEASURABLE", "severity": "INFO"}], **unmeasured}
+    judgements = [
+        "Your timing was rock solid. Add an accent.",
+        "Tight groove! Play it again.",
+        "The pulse held from start to end.",
+        "You kept great time.",
+        "You locked in with the click.",
+        "You were in the pocket.",
+        "Every note landed right where it belongs.",
+        "Your timing was shaky; use the click.",
+        "You struggled to stay with the click.",
+    ]
+    tasks = [
+        "Keep a steady pulse: strum on every beat.",
+        "Steady strumming on every beat gives us something to measure.",
+        "Try to lock in with the click for four bars.",
+        "Play until your strumming feels even.",
+        "Nothing about your timing could be measured. Strum once a beat next time.",
+    ]
+    assert [text for text in judgements if may_be_shown(text, take)] == []
+    assert [text for text in tasks if not may_be_shown(text, take)] == []
 
 
 def test_what_happened_to_the_set_up_is_not_denied() -> None:
