@@ -56,7 +56,8 @@ class Reading:
         elif kind == "content_block_delta":
             self._add(getattr(event, "delta", None), "text_delta", now)
         elif kind == "message_delta":
-            self.stop_reason = _word(getattr(getattr(event, "delta", None), "stop_reason", None)) or None
+            told = _word(getattr(getattr(event, "delta", None), "stop_reason", None))
+            self.stop_reason = told or self.stop_reason  # a further delta may tell the tokens alone
             self._count(getattr(event, "usage", None))
         elif kind == "message_stop":
             self.complete = True

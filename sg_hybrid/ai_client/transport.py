@@ -48,7 +48,7 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
 
         request.extensions = {**request.extensions, "trace": trace}
         response = await self.inner.handle_async_request(request)
-        if response.headers.get("content-encoding", "identity") != "identity":
+        if response.headers.get("content-encoding", "").lower() not in ("", "identity"):
             await response.aclose()
             raise AiInvalid("a compressed answer, which was not asked for")
         response.extensions[REUSED] = "connection.connect_tcp.started" not in seen if seen else None

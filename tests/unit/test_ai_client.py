@@ -194,6 +194,17 @@ async def test_each_call_is_one_log_event_with_times_and_tokens() -> None:
     }
 
 
+async def test_tokens_that_are_told_after_the_end_of_the_reply_do_not_take_its_end_back() -> None:
+    *whole, stop_reason, stop = pieces()
+    tokens = {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 7}}
+    log = Log()
+    coach, _ = await a_coach(
+        stream(*whole, stop_reason, f"event: message_delta\ndata: {json.dumps(tokens)}\n\n".encode(), stop), log=log
+    )
+    assert (await coach.ask(REQUEST)).says_something
+    assert log.named("ai_call")[0]["output_tokens"] == 7
+
+
 async def test_the_end_of_the_body_is_waited_for_but_not_for_long() -> None:
     coach, _ = await a_coach(stream(*pieces(), 3600.0))
     start = anyio.current_time()
@@ -465,6 +476,13 @@ async def test_a_compressed_answer_is_refused_unread() -> None:
 
 
 # Retries
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+async def test_an_answer_that_says_it_is_not_compressed_is_read(encoding: str) -> None:
+    headers = {**SSE, "content-encoding": encoding}
+    coach, _ = await a_coach(httpx2.Response(200, headers=headers, stream=Body(pieces())))
+    assert (await coach.ask(REQUEST)).says_something
 
 
 async def test_a_busy_service_is_asked_twice_more() -> None:
