@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -22,6 +23,7 @@ _CALLED: Final = {
     "timing_mean_ms": vocabulary("average averaged averages averaging mean typical typically"),
     "timing_p95_ms": vocabulary("widest worst loosest farthest furthest largest biggest outliers p95 within"),
 }
+_OF_ALL_NOTES: Final = re.compile(r"\b(?:all|every|each|none)(?: \w+){0,2} (?:notes?|chords?|strokes?|strums?)\b")
 _NAMING_A_BEAT: Final = frozenset({Unit.BEAT_LABEL, Unit.ORDINAL, Unit.NONE})
 
 
@@ -80,6 +82,8 @@ def _check_ms(words: Words, one: Mention, beats: Sequence[float], known: Known) 
     else:
         clause = words.clause_of(one.start)
         said = words.words[clause.start : clause.stop]
+        if "within" in said and _OF_ALL_NOTES.search(" ".join(said)):
+            raise AiRejected("how far the last of the notes was off, which is not measured")
         names = [name for name, called in _CALLED.items() if not called.isdisjoint(said)]
         facts = [*known.numbers(*(names or _CALLED)), *beats]
     if not rounds_to(one.value, one.decimals, facts, hedged=one.hedged):

@@ -116,7 +116,8 @@ _BEFORE: Final = (
 _AVERAGE: Final = r"your (?:recent |usual |earlier )?average"
 _BETTER: Final = re.compile(
     r"\b(?:improvement|improved|improving|progress since|on the way (?:back )?up|moving forward|climb(?:ing|ed)"
-    r"|(?:a )?(?:clear |big |small |real )?step up|(?:getting|got|playing) (?:better|tighter|steadier|cleaner)"
+    r"|(?:a )?(?:clear |big |small |real )?step up"
+    r"|(?:getting|got|playing)(?: \w+ly)? (?:better|tighter|steadier|cleaner)"
     rf"|(?:better|tighter|steadier|cleaner|closer|stronger|more \w+) than {_BEFORE}"
     rf"|(?:above|over|beats?) {_AVERAGE}|up from {_BEFORE}"
     r"|(?:the|your) score(?: \w+)? (?:rose|rises|climbs?|climbed|went up|jumped|grew))"
@@ -133,12 +134,17 @@ _BEST: Final = re.compile(
     r"(?: (?:yet|ever|so far|today|of the (?:day|session)|this session|to date)| you(?:'ve| have))"
     r"|personal (?:best|record)|new (?:record|best|high score))\b"
 )
+_RECALLED: Final = re.compile(
+    r"\b(?:(?:same|as|like) (?:\w+ ){0,3}?(?:your|the) (?:last|previous|earlier|first) (?:take|round|time|one)"
+    r"|(?:same \w+ as|just like|like) last time|(?:second|third|fourth|fifth|another) (?:pass|fail) in a row)\b"
+)
+"""How one of the earlier takes was; only their average is known."""
 _NOT_BEST: Final = re.compile(r"\b(?:not|isn't|wasn't|never|towards?|for|until|beat|chase|aim\w*)(?: \w+){0,2} \Z")
 _TREND_WORDS: Final = vocabulary(
     """
     worse compared improvement improved improving better getting got playing progress not step way forward climbing
     climbed score best record tightest steadiest cleanest strongest highest worst lowest weakest loosest
-    than average from slipped dropped fell fallen gone setback regressed
+    than average last previous earlier first row from slipped dropped fell fallen gone setback regressed
     """
 )
 
@@ -161,7 +167,7 @@ _SET_UP: Final = {
     "panic_used": re.compile(r"\bpanic button\b"),
     "underrun_detected": re.compile(
         r"\b(?:underruns?|dropouts?"
-        r"|(?:audio|sound|engine)(?: engine)? (?:dropped|stumbled|stuttered|glitched|cut(?! through)))\b"
+        r"|(?:audio|sound|engine)(?: engine)? (?:dropped|stumbled|stuttered|glitched|crashed|froze|cut(?! through)))\b"
     ),
 }
 _DENIED: Final = re.compile(
@@ -255,3 +261,5 @@ def _check_trend(text: str, trend: float) -> None:
         raise AiRejected("a comparison with earlier takes that the trend does not show")
     if any(not _NOT_BEST.search(text, 0, found.start()) for found in _BEST.finditer(text)):
         raise AiRejected("the best or the worst of the takes, which no fact tells")
+    if _RECALLED.search(text):
+        raise AiRejected("how an earlier take was, which no fact tells")

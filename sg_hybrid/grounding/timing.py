@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -32,6 +33,7 @@ _ALL_RIGHT: Final = re.compile(
     r"[^.!?;]{0,15}\b(?:(?P<time>on time|in time)|on the (?:beat|click|grid)|in place)\b"
 )
 _WISHED: Final = re.compile(r"\b(?:until|so that|let|make|when|if)\b")
+_WITHOUT: Final = re.compile(r"\byou (?:\w+ ){1,6}without (?:a |any )?(?:single )?late\b")
 _NEARLY_ALL: Final = 99.5
 """Percent that a player calls all."""
 _RIGHT_PLACES: Final = vocabulary("time place beat click grid")
@@ -45,6 +47,9 @@ def check_timing(words: Words, numbers: Sequence[Mention], known: Known) -> None
         _check_all_right(words.text, known)
     if _TRIGGERS.isdisjoint(words.vocabulary) and not any(one.unit in _OF_A_PLACE for one in numbers):
         return
+    claim = _WITHOUT.search(words.text)
+    if claim and not _WISHED.search(words.text, 0, claim.end()) and known.number("late_events") != 0:
+        raise AiRejected("the facts do not say that nothing was late")
     found = directions(words)
     counted = [one for one in found if _is_counted(words, numbers, one, known)]
     for direction in found:
@@ -82,6 +87,8 @@ def _is_counted(words: Words, numbers: Sequence[Mention], direction: Direction, 
         return False
     if direction.sign < 0 or late is None:
         raise AiRejected("a count of early notes, which is not measured")
+    if words.words[counts[0].start - 1 : counts[0].start + 1] == ["not", "one"]:
+        counts[0] = replace(counts[0], value=0)
     if counts[0].value != late or any(one.value not in (late, known.number("total_events")) for one in counts):
         raise AiRejected(f"not the number of late notes ({counts[0].value:g})")
     return True

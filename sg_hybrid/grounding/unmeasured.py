@@ -4,7 +4,7 @@ A sentence says nothing of the player's body, mood, gear or technique, neither a
 a cause (`due to slow chord changes`). What to do with them may be said: `relax your wrist`.
 
 A timing is praised only where it was measured and is no FAIL, and blamed only where it was measured and some finding
-is about it.
+is about it. Of a clave that was not measured nothing is told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HIDDEN: Final = (
     r"(?:wrists?|hands?|fingers?|thumbs?|pinky|muscles|arms?|forearm|elbow|shoulders?|neck|jaw|posture|body|mind"
     r"|breath(?:ing)?|tension|nerves|mood|fatigue|concentration|attention|grip(?:ping)?|pick|plectrum|strings?|guitar"
     r"|cable|amp|tuning|tone|sound|dynamics|technique|fingering|fretting|picking|strumming|phrasing|articulation"
-    r"|voicings?|swing(?: ratio)?|(?:chord )?(?:changes?|switch(?:es)?))"
+    r"|voicings?|latency|buffer|interface|speakers?|headphones|swing(?: ratio)?|(?:chord )?(?:changes?|switch(?:es)?))"
 )
 _MOODS: Final = (
     r"(?:tense|tired|nervous|anxious|stressed|distracted|exhausted|bored|impatient|stiff|unfocused|hesitant|afraid"
@@ -46,6 +46,8 @@ _STATED: Final = re.compile(
     rf"|\b(?:you(?:'re| are| were| seem(?:ed)?| looked| sound(?:ed)?| got| felt)|you played) {_HOW}{_MOODS}\b"
     rf"|{_FIRST}(?:nice|beautiful|great|clean|lovely|good|warm|clear) (?:\w+ )?"
     rf"(?:tone|dynamics|changes|sound|technique|phrasing|articulation|voicings?)\b{_NO_ORDER}"
+    r"|\byou (?:played|strummed|picked|hit)(?: \w+){0,2} (?:too (?!few)\w+|louder|softer|quieter|harder|lighter)\b"
+    r"|\byou (?:left out|omitted|swung)\b"
     rf"|\byou (?:played|hit|struck|used) {_HOW}wrong\b"
     rf"|\byou (?:missed|forgot|fluffed|skipped) {_HOW}(?:chords?|changes?)\b"
 )
@@ -61,6 +63,7 @@ _CAUSED: Final = re.compile(
     r"(?:makes? you|made|causes?|caused|pulls? (?:you|the)|pulled|pushed|slow(?:s|ed)? you|costs? you|cost you"
     r"|is what|is why|is behind|is where you)\b"
     rf"|\bit(?:'s| is) (?:your|the) {_HOW}{_HIDDEN} (?:that|which)\b"
+    r"|\byou(?: \w+)? (?:drag|rush|lag|hurry)(?:s|ged|ed)?(?: \w+){0,2} when(?:ever)?\b"
     r"|\b(?:tension|fatigue|nerves)\b[^.!?;:]* (?:makes?|made|causes?|caused|pulls?|pulled|slows?|slowed)\b"
 )
 """`because your hand is stiff`, `your left hand can't keep up, hence the drag`, `tension makes you drag`."""
@@ -97,20 +100,25 @@ _BLAME: Final = re.compile(
     rf"|\byou struggled [^.!?;:]*(?:click|beat|time|grid)\b|\btiming (?:is|was) your weak"
     rf"|\byour {_HOW}(?:timing|time|rhythm|pulse|groove) (?:\w+ )?needs (?:\w+ )?(?:work|care|attention|help)\b"
 )
+_CLAVE: Final = re.compile(
+    r"\byou(?:'ve| have)?(?: \w+ly)? (?:met|hit|nailed|missed|lost|found|held|followed) (?:\w+ ){0,2}clave\b"
+    rf"|\b(?:your|the) clave (?:\w+ )?(?:{_IS}|held|holds|slipped|slips|drifted|locked)\b"
+)
 _HIDDEN_WORDS: Final = vocabulary(
     """
     wrist wrists hand hands finger fingers thumb pinky muscles arm arms forearm elbow shoulder shoulders neck jaw
     posture body mind breath breathing tension nerves mood fatigue concentration attention grip gripping pick plectrum
     strings string guitar cable amp tuning tone sound dynamics technique fingering fretting picking strumming phrasing
     articulation voicing voicings swing changes change switch tense tired nervous anxious stressed distracted exhausted
-    bored impatient stiff unfocused hesitant afraid unsure overthinking thinking wrong chord chords
+    bored impatient stiff unfocused hesitant afraid unsure overthinking thinking wrong chord chords latency buffer
+    interface speaker speakers headphones too louder softer quieter harder lighter left omitted swung when whenever
     """
 )
 _JUDGING: Final = vocabulary(
     """
     timing time timekeeping rhythm pulse groove playing strum strums stroke strokes strumming notes chords beat pocket
     locked nailed glued click landed sat fell lands sits consistency tight steady even solid tightly steadily evenly
-    place money spot point
+    place money spot point clave
     """
 )
 """Without any of its words a text does not match what stands above."""
@@ -139,6 +147,7 @@ def _check_judged(text: str, known: Known) -> None:
         (_PRAISE, may_be_praised),
         (_HELD, known.timing_was_measured),
         (_BLAME, may_be_blamed),
+        (_CLAVE, known.number("clave_hit_pct") is not None),
     ):
         if not allowed and any(not _is_wished(text, one) for one in pattern.finditer(text)):
             raise AiRejected("a judgement of the timing that the findings do not give")
