@@ -64,6 +64,8 @@ _CAUSED: Final = re.compile(
     r"|is what|is why|is behind|is where you)\b"
     rf"|\bit(?:'s| is) (?:your|the) {_HOW}{_HIDDEN} (?:that|which)\b"
     r"|\byou(?: \w+)? (?:drag|rush|lag|hurry)(?:s|ged|ed)?(?: \w+){0,2} when(?:ever)?\b"
+    r"|\b(?:costs?|slow(?:s|ed)?|trips?|tripped|throws?|threw|pulls?|pulled) you"
+    r" (?:\w+ )?(?:time|down|up|off|back|out)\b"
     r"|\b(?:tension|fatigue|nerves)\b[^.!?;:]* (?:makes?|made|causes?|caused|pulls?|pulled|slows?|slowed)\b"
 )
 """`because your hand is stiff`, `your left hand can't keep up, hence the drag`, `tension makes you drag`."""
@@ -104,6 +106,41 @@ _CLAVE: Final = re.compile(
     r"\byou(?:'ve| have)?(?: \w+ly)? (?:met|hit|nailed|missed|lost|found|held|followed) (?:\w+ ){0,2}clave\b"
     rf"|\b(?:your|the) clave (?:\w+ )?(?:{_IS}|held|holds|slipped|slips|drifted|locked)\b"
 )
+_BODY: Final = vocabulary(
+    """
+    wrist wrists arm arms forearm elbow shoulder shoulders thumb pinky muscles neck jaw posture breath tension fatigue
+    nerves nervousness stress mood
+    """
+)
+_STRAIN: Final = vocabulary("tension fatigue nerves nervousness stress")
+_RELEASING: Final = vocabulary(
+    """
+    let release releasing without avoid drop shake relax no less lose free ease easing check notice any if watch melt
+    """
+)
+_STEADY: Final = vocabulary(
+    "steady steadily tight tightly solid evenly pocket flawless precise accurate consistent stable timed locked"
+)
+_SHAKY: Final = vocabulary("shaky uneven unevenly wobbly sloppy unsteady inconsistent erratic ragged")
+_PRAISING: Final = vocabulary("excellent great good nice lovely strong perfect wonderful impressive love")
+_OF_TIME: Final = vocabulary("time timing groove pulse rhythm click beat eighths")
+_CLAIMING: Final = vocabulary("your you you're you've the that that's this it it's i i'm timing")
+"""A clause that begins so tells something; others give an order (`drop your shoulders`)."""
+_TELLING: Final = vocabulary(
+    """
+    was were is are kept held had have stayed sat played sounded sounds felt feels looked nailed locked landed keeping
+    staying you're you've that's it's hear hold strum gets got does
+    """
+)
+_BRIEF: Final = 5
+"""So many words at most has a sentence that judges without a verb (`Really steady this time!`)."""
+_NO_VERB: Final = _STEADY | _SHAKY | _PRAISING | vocabulary("really very so super well rock timing")
+_MEANT_TO_BE: Final = vocabulary(
+    """
+    until till so let make makes when if once whether where how keep want need needs should will would can could may
+    might don't avoid goal aim task job idea point way without no first then to next wants
+    """
+)
 _HIDDEN_WORDS: Final = vocabulary(
     """
     wrist wrists hand hands finger fingers thumb pinky muscles arm arms forearm elbow shoulder shoulders neck jaw
@@ -112,13 +149,15 @@ _HIDDEN_WORDS: Final = vocabulary(
     articulation voicing voicings swing changes change switch tense tired nervous anxious stressed distracted exhausted
     bored impatient stiff unfocused hesitant afraid unsure overthinking thinking wrong chord chords latency buffer
     interface speaker speakers headphones too louder softer quieter harder lighter left omitted swung when whenever
+    cost costs slow slows slowed trips trip tripped throws threw pulls pulled
     """
 )
 _JUDGING: Final = vocabulary(
     """
     timing time timekeeping rhythm pulse groove playing strum strums stroke strokes strumming notes chords beat pocket
     locked nailed glued click landed sat fell lands sits consistency tight steady even solid tightly steadily evenly
-    place money spot point clave
+    place money spot point clave rock timed flawless precise accurate consistent stable shaky uneven unevenly wobbly
+    sloppy unsteady inconsistent erratic ragged eighths time
     """
 )
 """Without any of its words a text does not match what stands above."""
@@ -132,15 +171,24 @@ _ABOUT_TIMING: Final = frozenset({"TIMING_P95_HIGH", "GRID_ADHERENCE_LOW", "CLAV
 
 def check_unmeasured(words: Words, known: Known) -> None:
     """Raise AiRejected for a claim about what nobody measured."""
+    if not _BODY.isdisjoint(words.vocabulary) and (_tells_of(words, _BODY) or _tells_of_strain(words)):
+        raise AiRejected("how the player's body was, which nobody measured")
     if not _HIDDEN_WORDS.isdisjoint(words.vocabulary):
         found = chain(_STATED.finditer(words.text), _CAUSED.finditer(words.text))
         if any(not _is_wished(words.text, one) for one in found):
             raise AiRejected("a state or a cause that nobody measured: of the body, the mood, the gear or the hands")
     if not _JUDGING.isdisjoint(words.vocabulary):
-        _check_judged(words.text, known)
+        _check_judged(words, known)
 
 
-def _check_judged(text: str, known: Known) -> None:
+def _tells_of_strain(words: Words) -> bool:
+    """`Fatigue shows on beat 2`, but not `let go of any tension`."""
+    strained = (index for index, word in enumerate(words.words) if word in _STRAIN)
+    return any(_RELEASING.isdisjoint(words.before(index, 8)) for index in strained)
+
+
+def _check_judged(words: Words, known: Known) -> None:
+    text = words.text
     may_be_praised = known.timing_was_measured and known.worst_of("TIMING_P95_HIGH") != "FAIL"
     may_be_blamed = known.timing_was_measured and any(known.worst_of(code) for code in _ABOUT_TIMING)
     for pattern, allowed in (
@@ -151,6 +199,30 @@ def _check_judged(text: str, known: Known) -> None:
     ):
         if not allowed and any(not _is_wished(text, one) for one in pattern.finditer(text)):
             raise AiRejected("a judgement of the timing that the findings do not give")
+    told = (_STEADY, may_be_praised), (_SHAKY, may_be_blamed)
+    praised = _PRAISING if not _OF_TIME.isdisjoint(words.vocabulary) else frozenset()
+    if any(not allowed and _tells_of(words, said, brief=True) for said, allowed in told) or (
+        praised and not may_be_praised and _tells_of(words, praised, beside=_OF_TIME)
+    ):
+        raise AiRejected("a judgement of the timing that the findings do not give")
+
+
+def _tells_of(words: Words, said: frozenset[str], *, brief: bool = False, beside: frozenset[str] = frozenset()) -> bool:
+    """Whether a clause tells of one of these words: it begins like a claim, has a verb for it, and wishes nothing."""
+    for sentence in words.sentences:
+        for clause in words.clauses(sentence):
+            found = words.words[clause.start : clause.stop]
+            at = next((index for index, word in enumerate(found) if word in said), None)
+            if at is None or "?" in found or (beside and beside.isdisjoint(found)):
+                continue
+            claims = found[0] in _CLAIMING and not _TELLING.isdisjoint(found)
+            if claims and _MEANT_TO_BE.isdisjoint(found[:at]):
+                return True
+        plain = [word for index in sentence if (word := words.words[index])[0].isalpha()]
+        judges = brief and len(plain) <= _BRIEF and not said.isdisjoint(plain) and plain[0] in _NO_VERB
+        if judges and (_MEANT_TO_BE | {"is", "are"}).isdisjoint(plain):
+            return True
+    return False
 
 
 def _is_wished(text: str, found: re.Match[str]) -> bool:

@@ -146,6 +146,10 @@ def test_a_timing_that_could_not_be_measured_is_neither_praised_nor_blamed(unmea
         "You locked in with the click.",
         "You were in the pocket.",
         "Every note landed right where it belongs.",
+        "That was a very steady take.",
+        "Rock solid. Now add a fill.",
+        "Well timed!",
+        "I love how steady your pulse is.",
         "Your timing was shaky; use the click.",
         "You struggled to stay with the click.",
     ]
@@ -154,6 +158,8 @@ def test_a_timing_that_could_not_be_measured_is_neither_praised_nor_blamed(unmea
         "Steady strumming on every beat gives us something to measure.",
         "Try to lock in with the click for four bars.",
         "Play until your strumming feels even.",
+        "The next take wants a steady strum on all four beats.",
+        "Your goal: four bars with a steady strum.",
         "Nothing about your timing could be measured. Strum once a beat next time.",
     ]
     assert [text for text in judgements if may_be_shown(text, take)] == []
