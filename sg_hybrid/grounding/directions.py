@@ -126,14 +126,19 @@ def _shift(words: Words, index: int) -> int:
     return sign if not _DEGREES.isdisjoint(words.before(index, 2)) else 0
 
 
+def _is_for(words: list[str]) -> bool:
+    """`too early to the bar`, and not `too early to tell`"""
+    return words[:1] in (["the"], ["each"], ["every"], ["your"])
+
+
 def _is_another_time(words: Words, index: int) -> bool:
     word, before, after = words.words[index], words.before(index, 2), words.after(index, 4)
     if word in ("rush", "hurry"):
         return before[-1:] == ["no"]
-    if after[:1] == ["enough"]:
+    if after[:1] == ["enough"] or (before[-1:] == ["too"] and after[:1] == ["to"] and not _is_for(after[1:2])):
         return True
     if after[:1] in (["in"], ["on"], ["into"], ["at"]) and (BEING | _BEING_SHORT).isdisjoint(words.before(index, 4)):
-        return not _STRETCHES.isdisjoint(after) or (after[0] == "on" and not "".join(after[1:2]).isalpha())
+        return not _STRETCHES.isdisjoint(after) or (after[0] == "on" and not "".join(after[1:2]).isalnum())
     if word == "ahead":
         return not _LOOKING.isdisjoint(before[-1:]) or ("bars" in before and after[:1] != ["of"])
     return word == "behind" and not _LEAVING.isdisjoint(before)
