@@ -58,9 +58,13 @@ PARTS: Final = vocabulary("half section part phrase chorus")
 _ENDS_OF_A_TAKE: Final = vocabulary("end middle start beginning")
 _TOWARD: Final = vocabulary("toward towards near in at from")
 _AFTER_A_PLACE: Final = frozenset({"and", "in", "again", "every", "you", "you're"})
+_BEFORE_A_NAME: Final = ENDS | {"the", "your", ","}
+_DOES: Final = vocabulary("comes drags rushes lags lands sits runs")
 _BETWEEN_BEATS: Final = 0
 _LAST_BEAT: Final = -1
 _LAST_OF_ALL: Final = 12
+_LONGEST_LABEL: Final = 5
+"""Words of what stands before a colon as a label, the colon among them: `Beats 2 and 4:`."""
 
 Named = Mapping[float, int]
 """Beats of the bar (from 1; _BETWEEN_BEATS, _LAST_BEAT) by the place of the word that names them."""
@@ -118,11 +122,13 @@ def _named_at(words: Words, index: int) -> Named:
 
 
 def _is_beat_by_place(words: Words, one: Mention) -> bool:
-    """`late on two`, `behind on 2 and 4`"""
+    """`late on two`, `behind on 2 and 4`, `the two comes early`"""
     if one.unit is not Unit.NONE or not one.whole or not 1 <= one.value <= _LAST_OF_ALL:
         return False
     after = words.words[one.end] if one.end < len(words.words) else "."
     before = words.words[max(0, one.start - 3) : one.start]
+    if (not before or before[-1] in _BEFORE_A_NAME) and after in _DOES:
+        return True
     on = before[-1:] == ["on"] or (before[:1] == ["on"] and before[-1] == "and")
     return on and (after in _AFTER_A_PLACE or not after.isalnum())
 
@@ -143,6 +149,9 @@ def _pointed_back(words: Words, clause: range, numbers: Sequence[Mention]) -> Na
     """`Watch beat 3, it slips`: return the beats of the clause before, if this one begins with a word for them."""
     begins, follows = words.words[clause.start], words.after(clause.start, 1)
     pointing = begins in _POINTING_BACK or (begins in ("your", "the") and not (_WORST | _BEST).isdisjoint(follows))
+    last = words.clause_of(clause.start - 1) if clause.start else range(0)
+    if words.words[last.stop - 1] == ":" and 0 < len(last) <= _LONGEST_LABEL:  # `Beat 2: late`
+        return _beats_in(words, last, numbers)
     if clause.start == 0 or not pointing or not _HELPING.isdisjoint(follows):
         return {}
     new_sentence = words.words[clause.start - 1] in ENDS

@@ -125,7 +125,7 @@ def _mention(words: Sequence[str], numeral: Numeral) -> Mention:
     unit, end = _unit_after(words, end)
     if unit is Unit.ORDINAL:
         return _ordinal(words, Mention(value, decimals, unit, start, end))
-    if unit is Unit.NONE or (unit is Unit.EVENTS and _at(words, end) in _CAME):  # `beat 3 late` counts no notes
+    if unit is Unit.NONE or (unit is Unit.EVENTS and _at(words, end) in {*_CAME, "-"}):  # `beat 3 late` counts no notes
         unit = _unit_before(words, start) or unit
     if unit is Unit.NONE and value >= _SLOWEST and words[max(0, start - 2) : start][-1:] in (["at"], ["to"]):
         unit = Unit.NONE if words[max(0, start - 2)] == "count" else Unit.BPM  # `steady at 104`, `push to 108`
@@ -188,7 +188,8 @@ def _noun_after(after: Sequence[str]) -> Unit:
 
 def _unit_before(words: Sequence[str], start: int) -> Unit:
     """Return the unit that a word before a bare number gives it (`beat 3`, `a tempo of 108`)."""
-    before = words[start - 1] if start else ""
+    place = start - 1 if start > 1 and words[start - 1] in ("#", "-") else start  # `beat #3`, `beat-3`
+    before = words[place - 1] if place else ""
     if before in _LABELS:
         return _LABELS[before]
     index = start - 1
