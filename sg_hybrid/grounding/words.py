@@ -18,6 +18,11 @@ _WARNING_PAIRS: Final = frozenset({("do", "not"), ("to", "not"), ("on", "not"), 
 _DENIALS: Final = frozenset(
     {"no", "none", "nothing", "not", "never", "nobody", "zero", "isn't", "aren't", "wasn't", "weren't", "hardly"}
 )
+_TELLERS: Final = frozenset(
+    {"you", "your", "you're", "you've", "the", "beat", "beats", "it", "it's", "all", "most", "some", "every", "each"}
+    | {"that", "this", "these", "they", "notes", "and", "i", "nothing", "on", "at"}
+)
+"""A clause that begins so tells something; others give an order."""
 REACH: Final = 5
 """So many words before a word can turn its meaning."""
 
@@ -65,7 +70,16 @@ class Words:
         before = self.before(index)
         if not _WARNINGS.isdisjoint(before) or not _WARNING_PAIRS.isdisjoint(pairwise(before)):
             return True
+        if self._corrects_an_order(index):
+            return True
         return before[-1:] == ["from"] or "or" in before[-2:] or "or" in self.after(index, 2)
+
+    def _corrects_an_order(self, index: int) -> bool:
+        """`Land on the click, not ahead of it`; not: `your notes are on the click, not ahead of it`."""
+        start = self.clause_of(index).start
+        if not start or self.words[start] != "not" or index > start + 2:
+            return False
+        return self.words[self.clause_of(start - 1).start] not in _TELLERS
 
     def is_denied(self, index: int) -> bool:
         """Whether the word at `index` is denied (`nothing came late`)."""
