@@ -15,14 +15,14 @@ const ORIGINS = { live: "Written for this take", prepared: "Prepared while you p
 const signed = (value) => (value > 0 ? `+${value}` : `${value}`.replace("-", "−"));
 
 function trendWords(trend) {
-  if (trend === null || trend === undefined) return "your first take here";
+  if (trend === null || trend === undefined) return "no take to compare with yet";
   const rounded = Math.round(trend * 10) / 10;
   return rounded === 0 ? "as your takes before" : `${signed(rounded)} against your takes before`;
 }
 
 function fillTexts(element, texts) {
   const present = [...element.children].map(({ textContent }) => textContent);
-  if (present.join("\n") !== texts.join("\n")) element.replaceChildren(...texts.map((text) => el("p", {}, text)));
+  if (present.join("\n") !== texts.join("\n")) element.replaceChildren(...texts.map((text) => el("p", { dir: "auto" }, text)));
 }
 
 function fillTip(id, tip, origin) {

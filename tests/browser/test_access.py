@@ -22,7 +22,7 @@ GROUND = "one => getComputedStyle(one).backgroundColor"
 def full(practice: Practice, world: World) -> Practice:
     """The page with all that it can show: a chart, a hint, an AI tip, plots."""
     clip = practice.make("Dm7 G7 | Cmaj7 | Bbmaj7/D | F#m7b5", tempo=120, bars=8)
-    practice.drop(played(world, clip, uneven_s=LATE_AND_EARLY_S))
+    practice.drop(played(world, clip, uneven_s=LATE_AND_EARLY_S), "my_take_of_this_evening_the_twelfth_and_best.mid")
     expect(practice.hint).to_be_visible()
     expect(practice.page.get_by_role("img", name="take")).to_be_visible()
     return practice
@@ -81,6 +81,14 @@ def test_on_a_phone_the_transport_stays_in_sight(visit: Visit, world: World) -> 
     expect(practice.page.get_by_text("Bar 3 of 32")).to_be_visible()
     expect(practice.stop_button).to_be_in_viewport(ratio=1)
     expect(practice.chart.locator("[aria-current]")).to_be_in_viewport()
+
+
+def test_enlarged_to_400_percent_the_transport_does_not_lie_over_the_chart(visit: Visit, world: World) -> None:
+    practice = visit(world, viewport={"width": 320, "height": 256})
+    practice.make("C | F | G | C", bars=8)
+    practice.chart.evaluate("chart => chart.scrollIntoView()")
+    expect(practice.page.get_by_role("group", name="Transport")).not_to_be_in_viewport()
+    assert practice.page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_the_whole_loop_by_keyboard_alone(practice: Practice) -> None:
