@@ -100,10 +100,15 @@ export function drawScores(figure, takes) {
 const known = (errors) => errors.map((value, beat) => ({ value, beat })).filter(({ value }) => Number.isFinite(value));
 const lateness = (value) => (Math.round(value) === 0 ? "on time" : `${Math.abs(Math.round(value))} ms ${value > 0 ? "late" : "early"}`);
 
+// In 6/8 and 12/8 the coach counts eighths; the metronome, and the place in the chart, go by three of them.
+const unitOf = (errors) => (errors.length % 6 === 0 ? "eighth" : "beat");
+
 function beatSummary(errors) {
+  const unit = unitOf(errors);
   const worst = known(errors).reduce((a, b) => (Math.abs(b.value) > Math.abs(a.value) ? b : a));
-  if (Math.abs(worst.value) < 10) return "Every beat within 10 ms.";
-  return `Furthest off on beat ${worst.beat + 1}: ${lateness(worst.value)} on average.`;
+  const which = known(errors).length < errors.length ? " that had enough notes" : "";
+  if (Math.abs(worst.value) < 10) return `Every ${unit}${which} within 10 ms.`;
+  return `Furthest off on ${unit} ${worst.beat + 1}: ${lateness(worst.value)} on average.`;
 }
 
 function beatBar({ value, beat }, x, y, width) {
@@ -127,7 +132,7 @@ const beatDrawing = (errors) => (right) => {
   const y = scale(-most * 1.3, most * 1.3, FLOOR, TOP);
   const step = (right - LEFT) / errors.length;
   const x = (beat) => LEFT + step * (beat + 0.5);
-  const name = (beat) => (step < 60 ? `${beat + 1}` : `beat ${beat + 1}`);
+  const name = (beat) => (step < 60 ? `${beat + 1}` : `${unitOf(errors)} ${beat + 1}`);
   return [
     line(LEFT, y(0), right, y(0), "zero"),
     text(LEFT - 8, TOP + 10, "late", "end"),
@@ -143,5 +148,7 @@ export function drawBeats(figure, errors) {
   figure.hidden = !tellable;
   if (!tellable) return;
   const rows = errors.map((value, beat) => [String(beat + 1), Number.isFinite(value) ? lateness(value) : "too few notes"]);
-  fill(figure, "Your last take, beat by beat", beatSummary(errors), beatDrawing(errors), table(["Beat", "You were"], rows));
+  const unit = unitOf(errors);
+  const data = table([unit === "beat" ? "Beat" : "Eighth", "You were"], rows);
+  fill(figure, `Your last take, ${unit} by ${unit}`, beatSummary(errors), beatDrawing(errors), data);
 }

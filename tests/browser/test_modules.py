@@ -85,6 +85,25 @@ def test_midi_messages_become_the_notes_of_a_take(
         assert note == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        ([1.0, -3.0, 0.0, 2.0], "Every beat within 10 ms."),
+        ([1.0, None, 0.0, 2.0], "Every beat that had enough notes within 10 ms."),
+        ([1.0, None, -30.0, 2.0], "Furthest off on beat 3: 30 ms early on average."),
+        ([None] * 11 + [21.0], "Furthest off on eighth 12: 21 ms late on average."),
+    ],
+)
+def test_the_beats_are_told_as_they_were_counted(practice: Practice, errors: list[float | None], words: str) -> None:
+    said = """async errors => {
+        const { drawBeats } = await import('/static/plots.js');
+        const figure = document.createElement('figure');
+        drawBeats(figure, errors);
+        return figure.querySelector('.summary').textContent;
+    }"""
+    assert practice.page.evaluate(said, errors) == words
+
+
 def test_a_string_is_in_tune(practice: Practice, world: World) -> None:
     """The plucked sound of a chord note has the pitch that was asked for, within 5 cents."""
     frequency = """async pitch => {
