@@ -69,7 +69,14 @@ function clipOf(answer) {
   };
 }
 
-const wireNote = ({ pitch, velocity, at, duration }) => ({ time_s: at, pitch, velocity, duration_s: duration });
+// To 0.1 ms, as a browser tells times: a long take has to fit into a request.
+const rounded = (seconds) => Math.round(seconds * 1e4) / 1e4;
+const wireNote = ({ pitch, velocity, at, duration }) => ({
+  time_s: rounded(at),
+  pitch,
+  velocity,
+  duration_s: rounded(duration),
+});
 
 export const api = {
   status: () => call("/status"),
@@ -86,19 +93,44 @@ const EVENTS = ["state", "take", "coach", "ai_coach", "queued", "error"];
 
 const ASK_AGAIN_MS = 2000;
 
-/** Follows a clip's coaching live; `hear(coaching)` gets each change. Returns what ends it. */
+/**
+ * Follows a clip's coaching live; `hear(coaching)` gets each change. Returns what ends it. A browser has six
+ * connections to a server for all its tabs, and a stream holds one: a tab that is not seen lets it go.
+ */
 export function follow(clipId, hear) {
-  const source = new EventSource(clipPath(clipId, "events"));
+  let source = null;
   let asking = null;
-  for (const name of EVENTS) source.addEventListener(name, ({ data }) => data && hear(JSON.parse(data)));
-  // A lost connection is an "error" without data: the browser connects again. If the server has no place for one
-  // more listener the source is closed for good; then the page asks.
-  source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) asking ??= setInterval(() => ask(clipId, hear), ASK_AGAIN_MS);
-  });
-  return () => {
-    source.close();
+  let told = ""; // a new connection begins with what may have been told before
+  const tell = (coaching) => {
+    const text = JSON.stringify(coaching);
+    if (source === null || text === told) return; // let go, while the answer was on its way
+    told = text;
+    hear(coaching);
+  };
+  const letGo = () => {
+    source?.close();
+    source = null;
     clearInterval(asking);
+    asking = null;
+  };
+  const listen = () => {
+    source = new EventSource(clipPath(clipId, "events"));
+    for (const name of EVENTS) source.addEventListener(name, ({ data }) => data && tell(JSON.parse(data)));
+    // A lost connection is an "error" without data: the browser connects again. If the server has no place for one
+    // more listener the source is closed for good; then the page asks.
+    source.addEventListener("error", ({ target }) => {
+      if (target.readyState === EventSource.CLOSED) asking ??= setInterval(() => ask(clipId, tell), ASK_AGAIN_MS);
+    });
+  };
+  const look = () => {
+    if (document.hidden) letGo();
+    else if (source === null) listen();
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return () => {
+    document.removeEventListener("visibilitychange", look);
+    letGo();
   };
 }
 
