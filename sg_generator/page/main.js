@@ -77,6 +77,7 @@ function titleOf(clip, progression) {
 // A take
 
 let kept = null; // sends the last take again, if nobody answered
+let sent = 0; // how often a take was sent
 
 function hear(data, moment) {
   if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), counted());
@@ -92,7 +93,7 @@ function beginTake() {
 }
 
 async function endTake() {
-  const notes = recorder.take(player.heardAt(), player.clip.seconds);
+  const notes = recorder.take(Math.min(player.heardAt(), player.until), player.clip.seconds);
   recorder.clear();
   say(byId("take-count"), "");
   const { id } = player.clip;
@@ -107,12 +108,14 @@ async function sendFile(base64, name) {
 }
 
 async function send(sending, done) {
+  const mine = ++sent;
   kept = null;
   complainOfTake("");
   try {
     await sending();
-    say(byId("take-state"), done);
+    if (mine === sent) say(byId("take-state"), done);
   } catch (error) {
+    if (mine !== sent) return; // the newer take counts
     say(byId("take-state"), "");
     if (error instanceof Unreachable) kept = () => send(sending, done);
     complainOfTake(kept ? `${error.message} Your take is kept, and sent as soon as it answers.` : error.message);

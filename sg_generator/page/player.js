@@ -76,6 +76,8 @@ export class Player extends EventTarget {
   #open() {
     if (this.#context) return;
     this.#context = new AudioContext({ latencyHint: "interactive" });
+    // A browser may silence a page (a call comes, the loudspeaker goes): what is not heard is not played.
+    this.#context.addEventListener("statechange", () => this.#context.state !== "running" && this.stop());
     const safety = new DynamicsCompressorNode(this.#context, { threshold: -14, ratio: 4 });
     safety.connect(this.#context.destination);
     const output = (gain) => {
@@ -144,6 +146,11 @@ export class Player extends EventTarget {
     this.#timer = null;
     if (how === "stop") this.#synth.silence();
     this.dispatchEvent(new Event(how));
+  }
+
+  /** Seconds since the clip's first beat when the music is over; a loop has no end. */
+  get until() {
+    return this.loop ? Infinity : this.#origin + this.#clip.seconds - this.#start;
   }
 
   /**

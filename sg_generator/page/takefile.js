@@ -27,7 +27,7 @@ const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Fil
 export function acceptFiles(send, complain) {
   const take = async (file) => {
     if (!file) return;
-    const problem = await problemOf(file);
+    const problem = await problemOf(file).catch(() => `${file.name} cannot be read. Choose a MIDI file (.mid).`);
     complain(problem);
     if (!problem) await send(await base64Of(file), file.name);
   };

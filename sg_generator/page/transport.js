@@ -58,7 +58,7 @@ export class Transport {
     const clip = this.#player.clip;
     const heard = this.#player.heardAt();
     if (heard < 0) this.#countIn(clip, heard);
-    else this.#round(clip, heard % clip.seconds);
+    else if (heard < this.#player.until) this.#round(clip, heard % clip.seconds); // or the player is about to stop
     this.#frame = requestAnimationFrame(() => this.#draw());
   }
 

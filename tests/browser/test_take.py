@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.conftest import FIXTURES
 
@@ -87,6 +87,61 @@ def test_a_take_that_nobody_took_is_sent_as_soon_as_somebody_answers(practice: P
     expect(practice.page.get_by_text("Your take is kept")).to_be_hidden()
 
 
+def test_of_two_takes_that_nobody_took_the_newer_one_is_kept(practice: Practice, world: World) -> None:
+    clip = practice.make("Dm7", tempo=200, bars=16)
+    plug_in(practice)
+    held: list[Route] = []
+    practice.page.route("**/take", lambda route: held.append(route))
+    for pitch in (62, 70):
+        practice.page.evaluate("void (audio.voices.length = 0)")
+        start(practice, world, clip, [(0.0, pitch, 0.2)])
+        expect(practice.page.get_by_text("1 note heard")).to_be_visible()
+        with practice.page.expect_request("**/take"):
+            practice.stop_button.click()
+    practice.page.wait_for_timeout(100)
+    for route in reversed(held):
+        route.abort()
+        practice.page.wait_for_timeout(100)
+    practice.watch.expect("net::ERR_FAILED")
+    practice.page.unroute("**/take")
+    with practice.page.expect_request(f"**/clips/{clip}/take") as request:
+        practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert [note["pitch"] for note in sent(request)] == [70]
+
+
+def test_a_take_ends_where_its_sound_ends(practice: Practice, world: World) -> None:
+    clip = practice.make("Dm7", tempo=200, bars=16)
+    plug_in(practice)
+    start(practice, world, clip, [(0.0, 62, 0.2), (0.3, 65, 0.1)])
+    expect(practice.page.get_by_text("2 notes heard")).to_be_visible()
+    with practice.page.expect_request(f"**/clips/{clip}/take") as request:
+        practice.page.evaluate("audio.context.suspend()")  # as the browser does it when a call comes
+    assert [note["pitch"] for note in sent(request)] == [62, 65]
+    expect(practice.play_button).to_be_visible()
+
+
+def test_a_short_clip_that_ends_while_the_browser_is_busy_is_one_round(practice: Practice, world: World) -> None:
+    clip = practice.make("Dm7", tempo=300, bars=1)
+    plug_in(practice)
+    start(practice, world, clip, [(0.0, 62, 0.1)])
+    with practice.page.expect_request(f"**/clips/{clip}/take") as request:
+        practice.page.evaluate("{ const end = performance.now() + 2500; while (performance.now() < end); }")
+    assert [note["pitch"] for note in sent(request)] == [62]
+
+
+def test_a_long_take_fits_into_a_request(practice: Practice) -> None:
+    clip = practice.make("C", tempo=300, bars=256)
+    answer = practice.page.evaluate(
+        """async clip => {
+            const { api } = await import('/static/api.js');
+            const note = (_, i) => ({ pitch: 62, velocity: 80, at: i * 0.05 + Math.PI / 1e3, duration: 0.3 / Math.PI });
+            return (await api.sendNotes(clip, Array.from({ length: 4000 }, note))).status;
+        }""",
+        clip,
+    )
+    assert answer == "ok"
+
+
 def test_of_a_loop_the_last_whole_round_is_the_take(practice: Practice, world: World) -> None:
     clip = practice.make("Dm7", tempo=300, bars=1)
     seconds = 0.8
@@ -150,6 +205,9 @@ def test_a_file_that_is_no_take_is_refused_in_words(practice: Practice) -> None:
     ):
         practice.drop(content, "notes.mid")
         expect(practice.page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+    practice.page.evaluate("void (Blob.prototype.text = () => Promise.reject(new DOMException()))")  # as of a folder
+    practice.drop(b"MThd", "takes")
+    expect(practice.page.get_by_role("alert").filter(has_text="takes cannot be read")).to_be_visible()
     expect(practice.hint).to_be_hidden()
 
 
