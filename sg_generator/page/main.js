@@ -40,11 +40,16 @@ let wanted = null; // the clip that was asked for last
 
 // A clip
 
-async function make(request) {
+async function make(request, form) {
   complain(null);
-  const { clip_id: id } = await api.generate({ ...request, session_id: session.id });
-  await open(id, byId("progression").value);
+  const sessionId = session.id;
+  const { clip_id: id } = await api.generate({ ...request, session_id: sessionId });
+  await open(id, form.progression);
+  if (session.id !== sessionId) return; // a new session has begun meanwhile
   session.clip = id;
+  session.form = form;
+  session.seed = request.seed ?? 0;
+  if (setup.changed) return; // the player types on: the next chords stay in sight, and the cursor in them
   byId("setup-box").open = false;
   byId("play").focus();
 }
@@ -71,7 +76,8 @@ function titleOf(clip, progression) {
   const titled = (select, name) => byId(select).querySelector(`[value="${CSS.escape(name)}"]`)?.textContent;
   const style = titled("style", clip.style) ?? clip.style;
   byId("clip-title").textContent = (progression && titled("progression", progression)) || "Your own progression";
-  byId("clip-facts").textContent = `${style} · ${Math.round(clip.tempo)} bpm · ${clip.meter} · ${clip.bars} bars`;
+  const unit = clip.meter.endsWith("/8") ? "quarter notes a minute" : "bpm"; // there a beat is three eighths
+  byId("clip-facts").textContent = `${style} · ${Math.round(clip.tempo)} ${unit} · ${clip.meter} · ${clip.bars} bars`;
 }
 
 // A take
@@ -129,12 +135,13 @@ function hearCoach(coaching) {
   story.add(coaching).catch(complain);
 }
 
-/** The same progression with what the coach decided. */
+/** The same progression with what the coach decided, in another variation. */
 async function nextRound() {
   const { decision } = coach.latest.envelope.deterministic;
   setup.again(player.clip.tempo + decision.tempo_delta_bpm);
   const { density_bucket, syncopation_bucket } = decision;
-  await setup.submit((request) => make({ ...request, density_bucket, syncopation_bucket }));
+  const decided = { density_bucket, syncopation_bucket, seed: session.seed + 1 };
+  await setup.submit((request, form) => make({ ...request, ...decided }, form));
 }
 
 function newSession() {
@@ -161,9 +168,17 @@ async function reopen() {
   await open(session.clip, session.form?.progression);
   if (!setup.changed) byId("setup-box").open = false;
 }
+
+/** A clip that is gone is said; if nobody answers, all of it is tried again. */
+function unlessGone(error) {
+  if (error instanceof Unreachable) throw error;
+  complain(error);
+}
+
 const begin = reporting(async () => {
   await setup.load();
-  if (session.clip && !player.clip) await reopen().catch(complain);
+  const isWanted = wanted === null || wanted === session.clip; // or the player makes another one already
+  if (session.clip && !player.clip && isWanted) await reopen().catch(unlessGone);
   await story.draw();
   begun = true;
 });

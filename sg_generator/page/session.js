@@ -28,6 +28,13 @@ export const session = {
   set clip(id) {
     write("clip", id);
   },
+  /** Which variation of its progression the clip is. */
+  get seed() {
+    return Number(read("seed") ?? 0);
+  },
+  set seed(number) {
+    write("seed", number);
+  },
   get form() {
     return JSON.parse(read("form") ?? "null");
   },

@@ -77,11 +77,12 @@ function complainOfBar(bar, message) {
 
 export class Setup {
   #progressions = [];
+  #loading = null;
   #complain;
 
   /**
-   * `make(request)` is called with what the player asked for. What it throws about a field is shown there, the rest
-   * goes to `complain`.
+   * `make(request, form)` is called with what the player asked for, and with how the form said it. What it throws
+   * about a field is shown there, the rest goes to `complain`.
    */
   constructor(make, complainElsewhere) {
     this.#complain = complainElsewhere;
@@ -95,8 +96,16 @@ export class Setup {
     this.#restore(session.form); // at once: who types while the server is slow, or away, must not lose that
   }
 
-  async load() {
-    if (this.#progressions.length > 0) return;
+  /** Fetches what there is to choose from, once. */
+  load() {
+    this.#loading ??= this.#fetch().catch((error) => {
+      this.#loading = null;
+      throw error;
+    });
+    return this.#loading;
+  }
+
+  async #fetch() {
     const [styles, progressions] = await Promise.all([api.styles(), api.progressions()]);
     this.#progressions = progressions;
     byId("style").replaceChildren(...styles.map(({ name, title }) => el("option", { value: name }, title)));
@@ -146,15 +155,14 @@ export class Setup {
   async submit(make) {
     if (byId("make").disabled) return undefined;
     clearErrors();
-    const request = requestIn();
-    const gap = firstGap(request);
+    const gap = firstGap(requestIn());
     if (gap) return complain(...gap);
-    const form = Object.fromEntries([...INPUTS, "progression"].map((id) => [id, byId(id).value]));
     byId("make").disabled = true;
     const waiting = setTimeout(() => say(byId("making"), "Making the clip …"), PATIENCE_MS);
     try {
-      await make(request);
-      session.form = form;
+      await this.load(); // or there is no style yet
+      const form = Object.fromEntries([...INPUTS, "progression"].map((id) => [id, byId(id).value]));
+      await make(requestIn(), form);
     } catch (error) {
       this.#refused(error);
     } finally {

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from .practice import Practice, Visit
@@ -43,6 +44,8 @@ def test_style_tempo_meter_and_bars_reach_the_server(practice: Practice, world: 
     notes = world.get(f"/clips/{clip}/notes")
     assert (notes["style"], notes["tempo_bpm"], notes["meter"], notes["bars"]) == ("waltz", 132, "3/4", 4)
     expect(practice.page.get_by_text("132 bpm · 3/4 · 4 bars")).to_be_visible()
+    practice.make("Am", tempo=120, meter="12/8", style="blues")  # its metronome ticks 80 times a minute
+    expect(practice.page.get_by_text("120 quarter notes a minute · 12/8")).to_be_visible()
 
 
 def test_whoever_waits_for_a_clip_is_told_so(practice: Practice) -> None:
@@ -111,13 +114,14 @@ def test_a_long_chart_keeps_its_chords_in_their_bars(practice: Practice) -> None
     expect(practice.chart.get_by_role("listitem")).to_have_text(["Dm7G7", "Cmaj7"] * 128)
 
 
-def test_the_page_begins_as_soon_as_the_generator_is_back(practice: Practice) -> None:
+@pytest.mark.parametrize("unanswered", ["**/styles", "**/notes"])
+def test_the_page_begins_as_soon_as_the_generator_is_back(practice: Practice, unanswered: str) -> None:
     practice.make("Dm7 | G7")
-    practice.page.route("**/styles", lambda route: route.abort())
+    practice.page.route(unanswered, lambda route: route.abort())
     practice.page.reload()
     notice = practice.page.get_by_role("alert").filter(has_text="sg-generator serve")
     expect(notice).to_be_visible()
-    practice.page.unroute("**/styles")
+    practice.page.unroute(unanswered)
     practice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(practice.chart.get_by_role("listitem")).to_have_count(2)
     expect(notice).to_be_hidden()
@@ -170,6 +174,50 @@ def test_the_clip_of_before_a_reload_comes_too_late_over_a_new_one(practice: Pra
         held[0].continue_()
     practice.page.wait_for_timeout(200)
     expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7"])
+
+
+def test_a_clip_asked_for_before_the_styles_are_known_is_the_one_that_comes(practice: Practice, world: World) -> None:
+    practice.make("Ebmaj7 | Cm7", style="bossa")
+    held: list[Route] = []
+    practice.page.route("**/styles", lambda route: held.append(route))
+    practice.page.reload()
+    practice.chords.fill("Am7 | D7")
+    practice.make_button.click()
+    expect(practice.page.get_by_role("status").filter(has_text="Making the clip")).to_be_visible()
+    with practice.page.expect_response("**/generate"):
+        held[0].continue_()
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7"])
+    practice.page.wait_for_timeout(200)
+    expect(practice.chart.get_by_role("listitem")).to_have_text(["Am7", "D7"])
+    clip = practice.page.evaluate("sessionStorage.getItem('sg.clip')")
+    assert world.get(f"/clips/{clip}/notes")["style"] == "bossa"
+
+
+def test_whoever_types_on_while_a_clip_is_made_keeps_the_cursor(practice: Practice) -> None:
+    held: list[Route] = []
+    practice.page.route("**/generate", lambda route: held.append(route))
+    practice.page.get_by_role("combobox", name="Progression").select_option("blues-12")
+    practice.chords.focus()
+    practice.page.keyboard.press("Enter")
+    practice.chords.press_sequentially(" | Am7")
+    held[0].continue_()
+    expect(practice.play_button).to_be_visible()
+    practice.page.keyboard.type(" | D7")
+    assert practice.chords.input_value().endswith(" | Am7 | D7")
+    expect(practice.chords).to_be_visible()
+    expect(practice.page.get_by_role("heading", level=2, name="Twelve-bar blues in A")).to_be_visible()
+
+
+def test_a_clip_that_comes_after_its_session_is_not_the_new_sessions(practice: Practice) -> None:
+    held: list[Route] = []
+    practice.page.route("**/generate", lambda route: held.append(route))
+    practice.fill("Dm7 | G7")
+    practice.make_button.click()
+    expect(practice.make_button).to_be_disabled()
+    practice.page.evaluate("import('/static/session.js').then(({ session }) => session.renew())")
+    held[0].continue_()
+    expect(practice.make_button).to_be_enabled()
+    assert practice.page.evaluate("sessionStorage.getItem('sg.clip')") is None
 
 
 def test_the_session_of_the_tab_goes_with_each_clip(practice: Practice) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Request, Route, expect
 
 from .practice import Practice, Visit
 from .takes import LATE_AND_EARLY_S, few_notes, played
@@ -104,6 +104,22 @@ def test_the_next_round_is_of_the_clip_whatever_was_typed_since(
     expect(practice.page.get_by_role("heading", name="Your own progression")).to_be_visible()
 
 
+def test_each_next_round_is_another_variation_and_whoever_waits_for_it_is_told_so(
+    practice: Practice, scripted: Callable[..., None]
+) -> None:
+    scripted(state="coached", envelope={"deterministic": WORDS, "ai": None})
+    held: list[Route] = []
+    practice.page.route("**/generate", lambda route: held.append(route))
+    busy = practice.page.get_by_role("status").filter(has_text="Making the clip")
+    for seed in (1, 2):
+        practice.button("Next round, as the coach says").click()
+        expect(busy).to_be_visible()
+        assert json.loads(held[-1].request.post_data or "")["seed"] == seed
+        held[-1].continue_()
+        expect(busy).to_have_count(0)
+        expect(practice.hint).to_be_visible()
+
+
 def test_where_no_stream_can_be_had_the_page_asks(practice: Practice, world: World) -> None:
     full = {"status": "failed", "error_code": "GENERATION_ERROR", "error_message": "too many listeners"}
     practice.page.route("**/events", lambda route: route.fulfill(json=full))
@@ -111,6 +127,62 @@ def test_where_no_stream_can_be_had_the_page_asks(practice: Practice, world: Wor
     practice.drop(played(world, clip))
     expect(practice.hint).to_be_visible(timeout=15_000)
     practice.watch.expect("EventSource")
+
+
+def test_what_is_asked_of_a_clip_is_not_said_of_the_next(practice: Practice, world: World) -> None:
+    full = {"status": "failed", "error_code": "GENERATION_ERROR", "error_message": "too many listeners"}
+    practice.page.route("**/events", lambda route: route.fulfill(json=full))
+    clip = practice.make("Dm7 | G7", tempo=120, bars=4)
+    held: list[Route] = []
+    practice.page.route("**/coaching", lambda route: held.append(route))
+    with practice.page.expect_request("**/coaching"):
+        practice.drop(played(world, clip))
+    wait_for(lambda: world.get(f"/clips/{clip}/coaching")["state"] == "coached", "the coach's word")
+    practice.make("C")
+    with practice.page.expect_response("**/coaching"):
+        held[0].continue_()
+    practice.page.wait_for_timeout(100)
+    expect(practice.hint).to_be_hidden()
+    practice.watch.expect("EventSource")
+
+
+HIDDEN = "hidden => Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })"
+LOOK = "document.dispatchEvent(new Event('visibilitychange'))"
+
+
+def test_a_tab_that_is_not_seen_holds_no_connection_and_knows_all_when_it_is(practice: Practice, world: World) -> None:
+    """A browser has six connections to a server for all its tabs: with six streams a seventh tab would get nothing."""
+    clip = practice.make("Dm7 | G7", tempo=120, bars=4)
+    practice.page.evaluate(f"hidden => void ({HIDDEN})(hidden)", True)
+
+    def is_stream(request: Request) -> bool:
+        return request.url.endswith("/events")
+
+    with practice.page.expect_event("requestfailed", is_stream):
+        practice.page.evaluate(LOOK)
+    practice.drop(played(world, clip))
+    wait_for(lambda: world.get(f"/clips/{clip}/coaching")["state"] == "coached", "the coach's word")
+    expect(practice.hint).to_be_hidden()
+    practice.page.evaluate(f"hidden => void ({HIDDEN})(hidden)", False)
+    practice.page.evaluate(LOOK)
+    expect(practice.hint).to_be_visible()
+
+
+def test_a_story_that_comes_late_is_not_drawn_over_a_newer_one(practice: Practice, world: World) -> None:
+    clip = practice.make("Dm7 | G7", tempo=120, bars=4)
+    early: list[Route] = []
+    session = practice.page.evaluate("sessionStorage.getItem('sg.session')")
+    of_none = world.get(f"/sessions/{session}")
+    practice.page.route("**/sessions/*", lambda route: route.fallback() if early else early.append(route))
+    with practice.page.expect_request("**/sessions/*"):
+        practice.drop(played(world, clip))
+    expect(practice.hint).to_be_visible()
+    practice.drop(played(world, clip, uneven_s=LATE_AND_EARLY_S))
+    story = practice.page.get_by_role("region", name="This session")
+    expect(story.get_by_role("img", name="2 takes.")).to_be_visible()
+    early[0].fulfill(json=of_none)
+    practice.page.wait_for_timeout(200)
+    expect(story.get_by_role("img", name="2 takes.")).to_be_visible()
 
 
 @pytest.fixture
@@ -136,9 +208,12 @@ MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 
 def test_texts_of_an_ai_are_text_and_never_markup(practice: Practice, scripted: Callable[..., None]) -> None:
-    tip = {"coaching_tip": MARKUP, "timing_insight": None, "exercise_hint": "Slowly.", "model_id": "a:b@c"}
+    tip = {"coaching_tip": MARKUP, "timing_insight": "לאט.", "exercise_hint": "Slowly.", "model_id": "a:b@c"}
     scripted(state="coached", envelope={"deterministic": WORDS, "ai": tip}, origin="live")
-    expect(practice.ai_tip.get_by_role("paragraph")).to_have_text([MARKUP, "Slowly.", "Written for this take · a:b@c"])
+    texts = practice.ai_tip.get_by_role("paragraph")
+    expect(texts).to_have_text([MARKUP, "לאט.", "Slowly.", "Written for this take · a:b@c"])
+    directions = texts.evaluate_all("texts => texts.map(one => getComputedStyle(one).direction)")
+    assert directions == ["ltr", "rtl", "ltr", "ltr"]
     expect(practice.ai_tip.get_by_role("img")).to_have_count(0)
     expect(practice.hint).to_contain_text("72.5")
     expect(practice.hint).to_contain_text("+4.2 against your takes before")
@@ -169,6 +244,7 @@ def test_a_timing_that_could_not_be_measured_is_said(practice: Practice, world: 
     expect(practice.hint).to_contain_text("Your timing could not be measured: too few notes")
     practice.drop(played(world, clip))
     expect(practice.hint).not_to_contain_text("could not be measured")
+    expect(practice.hint).to_contain_text("no take to compare with yet")  # though it is not the first
 
 
 def test_a_take_that_the_coach_refused_is_explained(practice: Practice, scripted: Callable[..., None]) -> None:
