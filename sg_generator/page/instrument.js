@@ -6,6 +6,7 @@ const canHear = () => typeof navigator.requestMIDIAccess === "function";
 
 export class Instrument {
   #access = null;
+  #picked = ""; // also while it is unplugged
   #hear;
   #complain;
 
@@ -16,7 +17,10 @@ export class Instrument {
     show(byId("midi-none"), !canHear());
     show(byId("midi"), canHear());
     byId("midi-connect").addEventListener("click", () => this.#connect());
-    byId("midi-input").addEventListener("change", () => this.#listen());
+    byId("midi-input").addEventListener("change", ({ target }) => {
+      this.#picked = target.value;
+      this.#listen();
+    });
   }
 
   get connected() {
@@ -39,12 +43,11 @@ export class Instrument {
   }
 
   #list() {
-    const picked = byId("midi-input").value;
     const inputs = [...this.#access.inputs.values()];
     const first = inputs.length ? "Any instrument" : "None found: plug one in";
     const options = inputs.map(({ id, name }) => el("option", { value: id }, name || "Unnamed instrument"));
     byId("midi-input").replaceChildren(el("option", { value: "" }, first), ...options);
-    byId("midi-input").value = this.#access.inputs.has(picked) ? picked : "";
+    byId("midi-input").value = this.#access.inputs.has(this.#picked) ? this.#picked : "";
     this.#listen();
   }
 
