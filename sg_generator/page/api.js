@@ -24,6 +24,9 @@ export class Unreachable extends Error {
   }
 }
 
+// Whoever does not say for so long how things stand does not answer, though the connection is there.
+const STATUS_WITHIN_MS = 5000;
+
 const clipPath = (clipId, rest) => `/clips/${encodeURIComponent(clipId)}/${rest}`;
 
 async function answerOf(path, options) {
@@ -79,7 +82,7 @@ const wireNote = ({ pitch, velocity, at, duration }) => ({
 });
 
 export const api = {
-  status: () => call("/status"),
+  status: () => call("/status", { signal: AbortSignal.timeout(STATUS_WITHIN_MS) }),
   styles: async () => (await call("/styles")).styles,
   progressions: async () => (await call("/progressions")).progressions,
   generate: (request) => post("/generate", request),

@@ -264,6 +264,16 @@ def test_the_status_says_that_coach_and_ai_are_there(practice: Practice) -> None
     expect(practice.status).to_have_text("Coach ready, AI tips on")
 
 
+def test_a_generator_that_hangs_does_not_answer(practice: Practice) -> None:
+    expect(practice.status).to_have_text("Coach ready, AI tips on")
+    practice.page.route("**/status", lambda _route: None)
+    practice.page.evaluate(
+        "{ const real = AbortSignal.timeout; AbortSignal.timeout = () => real.call(AbortSignal, 100); }"
+    )
+    practice.page.evaluate(LOOK)
+    expect(practice.status).to_contain_text("does not answer")
+
+
 def test_without_a_worker_the_page_says_how_to_start_one(
     visit: Visit, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
