@@ -86,10 +86,10 @@ let kept = null; // sends the last take again, if nobody answered
 let sent = 0; // how often a take was sent
 
 function hear(data, moment) {
-  if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), counted());
+  if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), `${counted(recorder.count)} heard`);
 }
 
-const counted = () => `${recorder.count} ${recorder.count === 1 ? "note" : "notes"} heard`;
+const counted = (count) => `${count} ${count === 1 ? "note" : "notes"}`;
 
 function beginTake() {
   recorder.clear();
@@ -103,7 +103,7 @@ async function endTake() {
   recorder.clear();
   say(byId("take-count"), "");
   const { id } = player.clip;
-  if (notes.length > 0) await send(() => api.sendNotes(id, notes), `Your take of ${notes.length} notes went to the coach.`);
+  if (notes.length > 0) await send(() => api.sendNotes(id, notes), `Your take of ${counted(notes.length)} went to the coach.`);
   else say(byId("take-state"), instrument.connected ? "No note was played." : "");
 }
 
@@ -117,12 +117,12 @@ async function send(sending, done) {
   const mine = ++sent;
   kept = null;
   complainOfTake("");
+  say(byId("take-state"), "");
   try {
     await sending();
     if (mine === sent) say(byId("take-state"), done);
   } catch (error) {
     if (mine !== sent) return; // the newer take counts
-    say(byId("take-state"), "");
     if (error instanceof Unreachable) kept = () => send(sending, done);
     complainOfTake(kept ? `${error.message} Your take is kept, and sent as soon as it answers.` : error.message);
   }

@@ -157,7 +157,8 @@ export class Setup {
     clearErrors();
     const gap = firstGap(requestIn());
     if (gap) return complain(...gap);
-    byId("make").disabled = true;
+    const pressed = document.activeElement === byId("make");
+    byId("make").disabled = true; // which takes the focus from it
     const waiting = setTimeout(() => say(byId("making"), "Making the clip …"), PATIENCE_MS);
     try {
       await this.load(); // or there is no style yet
@@ -169,6 +170,7 @@ export class Setup {
       clearTimeout(waiting);
       say(byId("making"), "");
       byId("make").disabled = false;
+      if (pressed && document.activeElement === document.body) byId("make").focus();
     }
   }
 

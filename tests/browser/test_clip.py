@@ -102,10 +102,14 @@ def test_an_error_without_a_field_is_said_at_the_top(practice: Practice) -> None
 
 
 def test_a_generator_that_is_gone_is_said_in_plain_words(practice: Practice) -> None:
-    practice.page.route("**/generate", lambda route: route.abort())
+    held: list[Route] = []
+    practice.page.route("**/generate", lambda route: held.append(route))
     practice.fill("Dm7")
     practice.make_button.click()
+    expect(practice.page.get_by_role("status").filter(has_text="Making the clip")).to_be_visible()
+    held[0].abort()
     expect(practice.page.get_by_role("alert").filter(has_text="sg-generator serve")).to_be_visible()
+    expect(practice.make_button).to_be_focused()
     practice.watch.expect("net::ERR_FAILED")
 
 

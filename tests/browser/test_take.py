@@ -98,6 +98,7 @@ def test_of_two_takes_that_nobody_took_the_newer_one_is_kept(practice: Practice,
         expect(practice.page.get_by_text("1 note heard")).to_be_visible()
         with practice.page.expect_request("**/take"):
             practice.stop_button.click()
+        expect(practice.page.get_by_text("Recording. Play!")).to_be_hidden()
     practice.page.wait_for_timeout(100)
     for route in reversed(held):
         route.abort()
@@ -127,6 +128,7 @@ def test_a_short_clip_that_ends_while_the_browser_is_busy_is_one_round(practice:
     with practice.page.expect_request(f"**/clips/{clip}/take") as request:
         practice.page.evaluate("{ const end = performance.now() + 2500; while (performance.now() < end); }")
     assert [note["pitch"] for note in sent(request)] == [62]
+    expect(practice.page.get_by_text("Your take of 1 note went to the coach.")).to_be_visible()
 
 
 def test_a_long_take_fits_into_a_request(practice: Practice) -> None:
@@ -163,6 +165,26 @@ def test_a_silent_instrument_sends_nothing(practice: Practice) -> None:
     practice.play_button.click()
     expect(practice.page.get_by_text("No note was played.")).to_be_visible()
     assert not [url for url in requests if url.endswith("/take")]
+
+
+def test_an_instrument_that_was_unplugged_is_heard_alone_again(practice: Practice) -> None:
+    plug_in(practice)
+    picked = practice.page.get_by_label("Instrument")
+    picked.select_option("Test keys")
+    for unplugged, chosen in ((True, ""), (False, "one")):
+        practice.page.evaluate(
+            """unplugged => {
+                const { inputs } = midi.access;
+                window.keys ??= inputs.get("one");
+                inputs.set("drums", { id: "drums", name: "Drums", onmidimessage: null });
+                if (unplugged) inputs.delete("one");
+                else inputs.set("one", keys);
+                midi.access.dispatchEvent(new Event("statechange"));
+            }""",
+            unplugged,
+        )
+        expect(picked).to_have_value(chosen)
+    assert practice.page.evaluate("midi.access.inputs.get('drums').onmidimessage") is None
 
 
 def test_an_instrument_that_the_browser_refuses_is_said(practice: Practice) -> None:
