@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_the_chart_follows_the_music_only_while_it_is_looked_at(practice: Practi
     expect(practice.page.get_by_text("Bar 1 of 64")).to_be_visible()
     practice.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     before = practice.page.evaluate("scrollY")
-    expect(practice.page.get_by_text("Bar 3 of 64")).to_be_attached()
+    expect(practice.page.get_by_text(re.compile(r"Bar ([3-9]|\d\d) of 64"))).to_be_attached()
     assert practice.page.evaluate("scrollY") == before > 0
     practice.stop_button.click()
 
