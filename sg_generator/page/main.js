@@ -38,6 +38,8 @@ const instrument = new Instrument(hear, complainOfTake);
 let unfollow = () => {};
 let wanted = null; // the clip that was asked for last
 
+const counted = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
+
 // A clip
 
 async function make(request, form) {
@@ -77,7 +79,7 @@ function titleOf(clip, progression) {
   const style = titled("style", clip.style) ?? clip.style;
   byId("clip-title").textContent = (progression && titled("progression", progression)) || "Your own progression";
   const unit = clip.meter.endsWith("/8") ? "quarter notes a minute" : "bpm"; // there a beat is three eighths
-  byId("clip-facts").textContent = `${style} · ${Math.round(clip.tempo)} ${unit} · ${clip.meter} · ${clip.bars} bars`;
+  byId("clip-facts").textContent = `${style} · ${Math.round(clip.tempo)} ${unit} · ${clip.meter} · ${counted(clip.bars, "bar")}`;
 }
 
 // A take
@@ -86,10 +88,8 @@ let kept = null; // sends the last take again, if nobody answered
 let sent = 0; // how often a take was sent
 
 function hear(data, moment) {
-  if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), `${counted(recorder.count)} heard`);
+  if (player.playing && recorder.hear(data, player.heardAt(moment))) say(byId("take-count"), `${counted(recorder.count, "note")} heard`);
 }
-
-const counted = (count) => `${count} ${count === 1 ? "note" : "notes"}`;
 
 function beginTake() {
   recorder.clear();
@@ -103,7 +103,7 @@ async function endTake() {
   recorder.clear();
   say(byId("take-count"), "");
   const { id } = player.clip;
-  if (notes.length > 0) await send(() => api.sendNotes(id, notes), `Your take of ${counted(notes.length)} went to the coach.`);
+  if (notes.length > 0) await send(() => api.sendNotes(id, notes), `Your take of ${counted(notes.length, "note")} went to the coach.`);
   else say(byId("take-state"), instrument.connected ? "No note was played." : "");
 }
 
