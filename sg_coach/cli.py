@@ -7,8 +7,6 @@ naming the file and the field; then stdout stays empty.
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from .contract import CLIP_ID_PATTERN
 from .errors import ArtifactMissing, CoachError, HashMismatch, ManifestMissing, SignatureRefused, UnsafePath
 from .field_types import is_clip_id
 from .jsontext import to_compact_json
+from .streams import lost_output, open_streams
 from .untrusted import shown
 
 EXIT_CODES: Final = MappingProxyType(
@@ -55,21 +54,27 @@ environment:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is the command line without the program's name."""
-    _speak_utf8()
     try:
-        arguments = build_parser().parse_args(argv)
-        answer: Answer = arguments.run(arguments)
-        text = to_compact_json(answer.document) + "\n" if arguments.json else answer.text
-        print(text, end="", flush=True)
-    except SystemExit as stop:  # argparse after --help and --version
-        return int(stop.code or 0)
-    except BrokenPipeError:
-        return _reader_is_gone()
+        _answer(argv)
+        if (lost := lost_output()) is not None:
+            raise lost
+    except BrokenPipeError:  # the reader has seen enough
+        lost_output()
+        return 1
     except (CoachError, OSError, KeyboardInterrupt) as error:
-        if sys.stderr:  # closed, `print` would take stdout instead
-            print(f"ERROR: {_one_line(error)}", file=sys.stderr)
+        print(f"ERROR: {_one_line(lost_output() or error)}", file=sys.stderr)
         return exit_code(error)
     return 0
+
+
+def _answer(argv: Sequence[str] | None) -> None:
+    open_streams("surrogateescape")  # a file name that is no text stays as it is
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit:  # --help or --version has been printed; what is wrong with the arguments is a UsageError
+        return
+    answer: Answer = arguments.run(arguments)
+    print(to_compact_json(answer.document) + "\n" if arguments.json else answer.text, end="")
 
 
 def exit_code(error: BaseException) -> int:
@@ -226,19 +231,6 @@ def _one_line(error: BaseException) -> str:
         named = f"{error.filename}: " if error.filename is not None else ""
         return shown(f"{named}{error.strerror}", longest=1000)
     return shown(str(error), longest=1000)
-
-
-def _speak_utf8() -> None:
-    """JSON is UTF-8 whatever the locale; a file name that is not stays as it is."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-
-
-def _reader_is_gone() -> int:
-    """Whoever read our output stopped; Python would complain once more when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import sys
+
+from sg_coach.streams import open_streams
 
 
 def main() -> None:
@@ -17,9 +18,7 @@ def main() -> None:
 def _run() -> None:
     # structlog would load rich, for tracebacks that we do not show: a fifth of a start. `cli.output` lets it in again.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON is UTF-8 whatever the locale
+    open_streams("backslashreplace")
     try:
         from .cli.app import app
         from .cli.ending import ignore_signals, own_process

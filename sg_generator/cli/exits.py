@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from enum import IntEnum
 
 import typer
 
+from sg_coach.streams import lost_output
 from sg_coach.untrusted import shown
 
 
@@ -42,16 +42,20 @@ def exit_code_of(command: Callable[[], object]) -> int:
     """
     try:
         code = command()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        if (lost := lost_output()) is not None:
+            raise lost
     except BrokenPipeError:  # the reader has seen enough
-        _no_more_output()
+        lost_output()
         return Exit.FAILED
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the boundary of the program
-        code, line = explained(_cause(error))
+        cause = _cause(error)
+        lost = lost_output()
+        if lost is not None and isinstance(cause, OSError) and cause.filename is None:  # a print of the command failed
+            cause = lost
+        code, line = explained(cause)
         if line is None:
-            traceback.print_exception(_cause(error))
-            line = f"{type(_cause(error)).__name__}: {_cause(error)}; this is a bug of sg-generator, please report it"
+            traceback.print_exception(cause)
+            line = f"{type(cause).__name__}: {cause}; this is a bug of sg-generator, please report it"
         if line:
             print(f"ERROR: {shown(line, _LONGEST)}", file=sys.stderr, flush=True)
     return code if isinstance(code, int) else Exit.OK
@@ -105,10 +109,3 @@ def _system_error(error: OSError) -> str:
     from sg_generator.failures import system_error
 
     return system_error(error)
-
-
-def _no_more_output() -> None:
-    """Point stdout to nowhere, so that Python's own flush at the end does not complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sg_coach.streams import lost_output
+
 if TYPE_CHECKING:
     from sg_generator.settings import Settings
 
@@ -74,7 +76,12 @@ async def _serve(settings: Settings, ready_line: bool) -> None:
     url = url_of(listener)
 
     def ready() -> None:
-        print(f"READY {url}" if ready_line else f"The generator answers on {url} (Ctrl-C ends it)", flush=True)
+        try:
+            print(f"READY {url}" if ready_line else f"The generator answers on {url} (Ctrl-C ends it)", flush=True)
+        except OSError:
+            if ready_line:  # somebody waits for it
+                raise
+            lost_output()
 
     app, hub = server_of(settings)
     await serve(app, listener, grace_s=settings.grace_s, ready=ready, stopping=hub.close)

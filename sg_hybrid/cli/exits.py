@@ -42,15 +42,20 @@ def exit_code_of(command: Callable[[], object]) -> int:
 
     A bug of ours is said with its traceback, so that it can be reported. SystemExit goes through.
     """
+    from sg_coach.streams import lost_output
+
     try:
         code = command()
-        if sys.stdout is not None:  # None: the program was started with it closed
-            sys.stdout.flush()
+        if (lost := lost_output()) is not None:
+            raise lost
     except BrokenPipeError:  # the reader has seen enough
-        _no_more_output()
+        lost_output()
         return Exit.FAILED
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the boundary of the program
         cause = _cause(error)
+        lost = lost_output()
+        if lost is not None and isinstance(cause, OSError) and cause.filename is None:  # a print of the command failed
+            cause = lost
         code, line = explained(cause)
         if line is None:
             say("".join(traceback.format_exception(cause)).rstrip(), keep_lines=True)
@@ -111,10 +116,3 @@ def _missing_package(error: ModuleNotFoundError) -> str | None:
 def _system_error(error: OSError) -> str:
     problem = error.strerror or str(error) or type(error).__name__
     return f"{os.fspath(error.filename)!s}: {problem}" if isinstance(error.filename, str | os.PathLike) else problem
-
-
-def _no_more_output() -> None:
-    """Point stdout to nowhere, so that Python's own flush at the end does not complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

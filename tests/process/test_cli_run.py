@@ -439,12 +439,38 @@ def test_a_reader_that_has_seen_enough_is_no_bug(cli: Cli, tmp_path: Path) -> No
     assert process.returncode == 1
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-def test_closed_streams_change_nothing(cli: Cli, tmp_path: Path, closed: str) -> None:
+@pytest.mark.parametrize(
+    ("streams", "code", "problem"),
+    [
+        ("2>&-", 0, ""),
+        ("<&-", 0, ""),
+        (">&-", 1, "ERROR: stdout: Bad file descriptor\n"),
+        (">&- 2>&-", 1, ""),
+        (">/dev/full", 1, "ERROR: stdout: No space left on device\n"),
+    ],
+)
+def test_output_that_nobody_can_get_is_no_success(
+    cli: Cli, tmp_path: Path, streams: str, code: int, problem: str
+) -> None:
     bundle = fixture_bundle("hybrid", "clip_hybrid", tmp_path)
-    command = f"{sys.executable} -m sg_hybrid show {bundle} {closed}"
+    command = f"unset PYTHONUNBUFFERED; {sys.executable} -m sg_hybrid show {bundle} {streams}"
     done = subprocess.run(command, shell=True, env=cli.environ(), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (code, problem)
+
+
+def test_where_stderr_is_closed_an_error_does_not_go_to_stdout(cli: Cli) -> None:
+    command = f"{sys.executable} -m sg_hybrid show /nowhere 2>&-"
+    done = subprocess.run(command, shell=True, env=cli.environ(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_worker_without_streams_coaches(cli: Cli, closed: str) -> None:
+    bundle = take(cli, "clip_0")
+    command = f"{sys.executable} -m sg_hybrid run --once {closed}"
+    done = subprocess.run(command, shell=True, env=cli.environ(), stderr=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0
+    assert check_bundle(bundle) == ()
 
 
 def on_a_terminal(cli: Cli, *args: str | Path, **env: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,39 @@ def test_the_styles_are_listed() -> None:
     assert [line.split()[0] for line in plain] == ["STYLE", *STYLE_NAMES]
     listed = json.loads(run("styles", "--json").stdout)
     assert [(one["name"], one["tempo_bpm"]) for one in listed] == [(s.name, s.tempo_bpm) for s in STYLES.values()]
+
+
+@pytest.mark.parametrize(
+    ("stdout", "problem"),
+    [(">&-", "ERROR: stdout: Bad file descriptor\n"), (">/dev/full", "ERROR: stdout: No space left on device\n")],
+)
+def test_output_that_nobody_can_get_is_no_success(stdout: str, problem: str) -> None:
+    command = f"unset PYTHONUNBUFFERED; {sys.executable} -m sg_generator styles {stdout}"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, problem)
+
+
+@pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
+def test_a_server_needs_nobody_to_read_where_it_listens(stdout: str, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = f"exec {sys.executable} -m sg_generator serve --port {port} --bundle-root {tmp_path} {stdout}"
+    with subprocess.Popen(command, shell=True, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert _answers(port)
+            server.terminate()
+            error = server.communicate(timeout=20)[1]
+            assert (error, server.returncode) == ("", 0)
+        finally:
+            server.kill()
+
+
+def _answers(port: int) -> bool:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            return connection.recv(12) == b"HTTP/1.1 200"
+        time.sleep(0.05)
+    return False

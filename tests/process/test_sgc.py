@@ -348,6 +348,20 @@ def test_the_locale_does_not_matter(tmp_path: Path) -> None:
     assert "Clave Lock – 2-Bar Loop (Salsa Minor)" in out.decode("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "stdout", "problem"),
+    [
+        ("--help", ">&-", "ERROR: stdout: Bad file descriptor\n"),
+        (f"evaluate {SESSION}", ">&-", "ERROR: stdout: Bad file descriptor\n"),
+        (f"evaluate {SESSION}", ">/dev/full", "ERROR: stdout: No space left on device\n"),
+    ],
+)
+def test_output_that_nobody_can_get_is_no_success(arguments: str, stdout: str, problem: str) -> None:
+    command = f"unset PYTHONUNBUFFERED; exec {sys.executable} -m sg_coach {arguments} {stdout}"
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, problem)
+
+
 def test_where_stderr_is_closed_stdout_stays_empty() -> None:
     command = f"exec {sys.executable} -m sg_coach evaluate nowhere.json 2>&-"
     ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
