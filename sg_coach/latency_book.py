@@ -64,7 +64,8 @@ def book_path(environ: Mapping[str, str]) -> Path:
         return Path(data, "sgc", BOOK_FILE)
     home = environ.get("HOME", "")
     if not home.startswith("/"):
-        raise InvalidInput("neither XDG_DATA_HOME nor HOME names a folder", field="--book", remedy="use --book FILE")
+        problem = "neither XDG_DATA_HOME nor HOME is an absolute path"
+        raise InvalidInput(problem, field="--book", remedy="use --book FILE")
     return Path(home, ".local", "share", "sgc", BOOK_FILE)
 
 

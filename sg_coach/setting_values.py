@@ -106,7 +106,8 @@ def _home(info: ValidationInfo) -> str:
     environ = os.environ if info.context is None else info.context["environ"]  # noqa: TID251 - made by hand, as a library
     home = str(environ.get("HOME", ""))
     if not home.startswith("/"):
-        raise ValueError("HOME is not set; set it, or name a folder that does not begin with ~")
+        problem = f"HOME is '{home[:MAX_SHOWN]}', a relative path; correct it" if home else "HOME is not set; set it"
+        raise ValueError(f"{problem}, or name a folder that does not begin with ~")
     return home
 
 

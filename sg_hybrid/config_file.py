@@ -45,7 +45,7 @@ def read_config(path: Path, known: Iterable[str], secrets: Iterable[str]) -> dic
     """
     text, mode = _read(path)
     try:
-        values = tomllib.loads(text.decode("utf-8"))
+        values = tomllib.loads(text.decode("utf-8-sig"))  # some editors begin with a byte order mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     names = tuple(known)

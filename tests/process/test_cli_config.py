@@ -57,6 +57,7 @@ def test_a_home_in_an_option_that_the_shell_left_alone(cli: Cli) -> None:
         ({"AI_COACH_DEADLINE_MS": "-1"}, "AI_COACH_DEADLINE_MS is '-1'"),
         ({"SG_HYBRID_CONFIG": "/nowhere/config.toml"}, "/nowhere/config.toml"),
         ({"HOME": "", "SG_COACH_QUEUE_DIR": ""}, "HOME is not set"),
+        ({"HOME": "home/pi", "SG_COACH_QUEUE_DIR": ""}, "HOME is 'home/pi', a relative path"),
         ({"AI_COACH_MODEL": "a\x1b[31m"}, "AI_COACH_MODEL"),
         ({"ANTHROPIC_API_KEY": KEY + "\n" + KEY}, "ANTHROPIC_API_KEY"),
     ],

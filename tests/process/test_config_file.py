@@ -85,6 +85,11 @@ def test_unusable_file_is_refused_by_name(home: Path, text: str, message: str) -
         read(home)
 
 
+def test_a_file_as_editors_of_other_systems_write_it(home: Path) -> None:
+    config(home, "").write_bytes(b"\xef\xbb\xbfreply_deadline_ms = 7\r\nai_enabled = true\r\n")
+    assert (read(home).reply_deadline_ms, read(home).ai_enabled) == (7, True)
+
+
 def test_bytes_that_are_not_utf8(home: Path) -> None:
     config(home, "").write_bytes(b"ai_model = '\xff'")
     with pytest.raises(ConfigError, match=r"not TOML: .*utf-8"):

@@ -196,7 +196,8 @@ def test_home_is_not_needed_where_nothing_stands_in_it() -> None:
     ],
 )
 def test_missing_home_is_named_with_the_way_out(environ: dict[str, str], variable: str) -> None:
-    way_out = "HOME is not set; set it, or name a folder that does not begin with ~"
+    problem = "HOME is 'relative', a relative path; correct it" if environ.get("HOME") else "HOME is not set; set it"
+    way_out = f"{problem}, or name a folder that does not begin with ~"
     with pytest.raises(ConfigError, match=f"^{variable} is '~.*': {way_out}"):
         Settings.from_env(environ)
 
