@@ -76,13 +76,14 @@ def read_chord(symbol: str, key: Key | None = None) -> Chord:
 
 
 def run_together(symbol: str) -> tuple[str, ...]:
-    """Return the symbols of a text that holds several without a blank (`Dm7G7`), or nothing if it does not.
+    """Return the symbols of a text that holds several without a blank (`Dm7G7`, `Dm7,G7`), or nothing if it does not.
 
     At least one of them must say more than a root: `BAD` is a word. A dash before a root may mean minor or only part
     the chords (`C-F`), so nothing is read.
     """
-    parts = tuple(_RUN.findall(symbol))
-    if len(parts) < 2 or "".join(parts) != symbol or all(NOTE.fullmatch(part) for part in parts):
+    run = _RUN.findall(symbol)
+    parts = tuple(part.rstrip(",") for part in run)
+    if len(parts) < 2 or "".join(run) != symbol or all(NOTE.fullmatch(part) for part in run):
         return ()
     if any(part.endswith(_DASHES) for part in parts[:-1]):
         return ()

@@ -39,12 +39,23 @@ _IMPLY_A_SEVENTH: Final = frozenset({13, 15, 20})
 @lru_cache(maxsize=1024)
 def read_quality(text: str) -> tuple[int, ...] | None:
     """Return the tones of what stands between root and bass, or None if it cannot be read."""
+    if not _closes_what_it_opens(text):
+        return None
     plain = text.replace("6/9", "69").translate(_LIST_SIGNS).strip(",")
     quality = _Quality()
     for kind, value in _words(plain):
         if not quality.take(kind, value):
             return None
     return quality.tones()
+
+
+def _closes_what_it_opens(text: str) -> bool:
+    depth = 0
+    for char in text:
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _words(text: str) -> Iterator[tuple[str, str]]:
