@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ class MidiTake:
     ticks_a_quarter: int
     meter: str | None
     has_tempo: bool
+    tracks: int = 0
+    """Tracks that hold notes."""
 
     def ms_at(self, tick: float) -> float:
         """Return when a tick sounds."""
@@ -89,7 +91,7 @@ def read_midi(data: bytes, source: str) -> MidiTake:
     if last > _MAX_TICKS or take.ms_at(last) > MAX_TAKE_MS:
         raise InvalidInput("lasts more than 2 hours", source=source, remedy="cut it")
     notes = tuple(Note(take.ms_at(tick), pitch, velocity) for tick, pitch, velocity in strokes)
-    return MidiTake(source, notes, tempo, take.ticks_a_quarter, take.meter, take.has_tempo)
+    return replace(take, notes=notes, tracks=sum(any(_is_stroke(one) for _, one in track) for track in tracks))
 
 
 class _Bounded(io.BytesIO):

@@ -77,7 +77,7 @@ def _analysed(
         return _remarked(analyse_take(notes, after, context), remarks)
     expected = read_midi(clip, COMP_FILE)
     pulse = _longer(expected, played)
-    notes, remarks = _from_bar_1(played.notes, pulse, wishes), _remarks_on_tempo(played)
+    notes, remarks = _from_bar_1(played.notes, pulse, wishes), _remarks(played)
     try:
         return _remarked(analyse_take(notes, pulse, context, expected.notes), remarks)
     except AnotherPiece as error:
@@ -99,18 +99,22 @@ def _own_pulse(played: MidiTake, tags: Mapping[str, Any]) -> tuple[Pulse, list[s
         beats_in_bar(meter, TAGS_FILE)
     tempo = tags.get("tempo_bpm")
     if played.has_tempo or not isinstance(tempo, int | float) or isinstance(tempo, bool):
-        return played.pulse(meter or None), _remarks_on_tempo(played)
+        return played.pulse(meter or None), _remarks(played)
     last = max((note.onset_ms for note in played.notes), default=0.0)
     try:
-        return steady_pulse(tempo, meter or played.meter or "4/4", last), []
+        return steady_pulse(tempo, meter or played.meter or "4/4", last), _remarks_on_tracks(played)
     except InvalidInput as error:
         if error.field != "bpm":  # the length is the take's
             raise
         raise error.in_file(TAGS_FILE) from error
 
 
-def _remarks_on_tempo(played: MidiTake) -> list[str]:
-    return [] if played.has_tempo else [_NO_TEMPO]
+def _remarks(played: MidiTake) -> list[str]:
+    return ([] if played.has_tempo else [_NO_TEMPO]) + _remarks_on_tracks(played)
+
+
+def _remarks_on_tracks(played: MidiTake) -> list[str]:
+    return [f"{played.tracks} tracks hold notes; all of them count as played"] if played.tracks > 1 else []
 
 
 def _longer(expected: MidiTake, played: MidiTake) -> Pulse:

@@ -11,7 +11,7 @@ from sg_coach.contract import COMP_FILE, TAKE_FILE
 from sg_coach.errors import InvalidInput
 from sg_coach.models import ProgramRef, SessionRecord
 
-from .align import Alignment, align, window_for
+from .align import WIDEST_WINDOW_MS, Alignment, align, window_for
 from .clave import Part, hit_ratio, strokes_ms
 from .feel import off_beat
 from .grid import NOT_MEASURABLE, STRAIGHT, Grid, Lines, Placed, by_beat, chance_p95, choose_grid, is_measurable
@@ -86,6 +86,8 @@ def analyse_take(
         else _against_clip(played, in_order(expected), pulse, context)
     )
     remarks = [f"{early} notes before bar 1 were left out"] if early else []
+    if expected is not None:
+        remarks += _after_the_clip(played, expected, measured.latency_ms)
     return _report(measured, pulse, context, len(played), remarks)
 
 
@@ -158,6 +160,13 @@ def _against_clip(played: Sequence[Note], expected: Sequence[Note], pulse: Pulse
         clave=hit_ratio(at, onsets) if context.part else None,
         off_beat=STRAIGHT,
     )
+
+
+def _after_the_clip(played: Sequence[Note], expected: Sequence[Note], latency_ms: float) -> list[str]:
+    """What to say of notes that come too late for any of the clip's: a second round, say."""
+    end = max(note.onset_ms for note in expected) + WIDEST_WINDOW_MS + latency_ms
+    after = sum(note.onset_ms > end for note in played)
+    return [f"{after} notes after the clip's last one count as extra: the clip is measured once"] if after else []
 
 
 def _events(expected: Sequence[Note], chords: Sequence[int]) -> list[Placed]:

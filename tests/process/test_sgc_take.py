@@ -255,6 +255,13 @@ def test_a_clip_that_is_another_piece(capsys: pytest.CaptureFixture[str], tmp_pa
     assert any("another piece" in remark for remark in document["report"]["remarks"])
 
 
+def test_that_several_tracks_count_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "take.mid").write_bytes(smf(TEMPO, NOTE, NOTE))
+    remark = "2 tracks hold notes; all of them count as played"
+    assert remark in said(capsys, "analyze", tmp_path / "take.mid")["report"]["remarks"]
+    assert remark not in said(capsys, "analyze", TAKE)["report"]["remarks"]
+
+
 def test_latencies_are_remembered_by_device(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert said(capsys, "latency") == {"devices": []}
     for device in ("sg-1", "sg-1", "sg-2"):

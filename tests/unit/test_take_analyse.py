@@ -219,6 +219,16 @@ def test_a_count_in_is_left_out() -> None:
         analyse_take(clicks, pulse, CONTEXT)
 
 
+def test_a_clip_that_was_played_twice_is_told() -> None:
+    clip = [Note(500.0 * beat, 60) for beat in range(32)]
+    rounds = [[Note(500.0 * (beat + 32 * number) + 70, 60) for beat in range(32)] for number in range(2)]
+    once = analyse_take(rounds[0], steady_pulse(120, "4/4", 15_900), CONTEXT, clip)
+    twice = analyse_take([*rounds[0], *rounds[1]], steady_pulse(120, "4/4", 31_900), CONTEXT, clip)
+    assert (twice.matched, twice.extra) == (once.matched, 32)
+    assert "32 notes after the clip's last one count as extra: the clip is measured once" in twice.remarks
+    assert not any("after the clip" in remark for remark in once.remarks)
+
+
 def test_no_notes_is_an_error() -> None:
     with pytest.raises(InvalidInput, match="no notes"):
         analyse_take([], steady_pulse(120, "4/4", 1000), CONTEXT)
