@@ -88,7 +88,7 @@ def build_assignment_ota_bundle(
     """
     if signing_key and not write_signature:
         raise InvalidInput("a signing key was given for a bundle without a signature", field="write_signature")
-    name = _checked_name(bundle_name or f"ota_assignment_{assignment.assignment_id}")
+    name = _checked_name(f"ota_assignment_{assignment.assignment_id}" if bundle_name is None else bundle_name)
     contents = _contents(assignment, attachments or ())
     moment = created_at or build_time()
     out = Path(out_dir)

@@ -212,6 +212,10 @@ def aside(parent: Folder, name: str) -> Iterator[Folder]:
     try:
         with staging:
             yield staging
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(parent.path / name)) from error  # a write knows no name
     finally:
         shutil.rmtree(temporary, dir_fd=parent.fd, ignore_errors=True)
 

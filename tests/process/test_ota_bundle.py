@@ -156,6 +156,16 @@ def test_force_replaces_the_whole_bundle(tmp_path: Path) -> None:
     assert set(contents(built.bundle_dir)) == {"assignment.json", "manifest.json", "signature.json"}
 
 
+def test_a_full_disk_is_named_by_the_place_of_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_fd: int, _data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        build(tmp_path, bundle_name="mine")
+    assert caught.value.filename == str(tmp_path / "mine")
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("renames", range(4))
 @pytest.mark.parametrize("moved", [False, True])
@@ -451,5 +461,5 @@ def test_a_key_for_a_bundle_without_a_signature_is_a_mistake(tmp_path: Path, key
 def test_a_bundle_name_is_one_safe_name(tmp_path: Path) -> None:
     for name in ("../x", "a/b", ".x", "", "x" * 129, "a\n"):
         with pytest.raises(InvalidInput, match="bundle_name"):
-            build_assignment_ota_bundle(assignment=assignment_of(take()), out_dir=tmp_path, bundle_name=name or " ")
+            build_assignment_ota_bundle(assignment=assignment_of(take()), out_dir=tmp_path, bundle_name=name)
     assert os.listdir(tmp_path) == []
