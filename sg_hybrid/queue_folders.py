@@ -41,6 +41,9 @@ _log = structlog.get_logger(__name__)
 
 FOLDERS: Final = (PENDING, CLAIMED, APPLIED, CONTEXT, REJECTED)
 
+_OWN: Final = frozenset({*FOLDERS, "prepared", "worker.lock", "control.json", "usage.json"})
+"""What tells a queue from any other folder."""
+
 
 class QueueFolders:
     """The folders of a queue, each opened (and made, if it is missing) when it is first asked for.
@@ -62,8 +65,29 @@ class QueueFolders:
 
     def __getitem__(self, name: str) -> Folder:
         if name not in self._open:
-            self._open[name] = Folder.make_private(self.root / name)
+            self._open[name] = open_root(self.root) if name == ROOT else Folder.make_private(self.root / name)
         return self._open[name]
+
+
+def open_root(root: Path) -> Folder:
+    """Open the queue's own folder, made if it is missing, and closed to everybody else.
+
+    Raises UnsafePath as `Folder.make_private` and `refuse_other_folder`.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        refuse_other_folder(root)
+    return Folder.make_private(root)
+
+
+def refuse_other_folder(root: Path) -> None:
+    """Raise UnsafePath for a folder of other things that others may look into (a home, a disk).
+
+    Closing that to them, as a queue is, could cost them more than a coach. Raises FileNotFoundError, OSError, too.
+    """
+    with Folder.open(root) as there:
+        is_closed = stat.S_IMODE(os.fstat(there.fd).st_mode) == 0o700
+        if not is_closed and (names := there.names()) and _OWN.isdisjoint(names):
+            raise UnsafePath(f"{root}: no queue, other things are in it; use a folder of its own, or one that is empty")
 
 
 def make_queue(root: Path) -> None:
@@ -71,7 +95,7 @@ def make_queue(root: Path) -> None:
 
     Raises UnsafePath if root or one of its folders is no folder, belongs to somebody else or can be written by others.
     """
-    with Folder.make_private(root) as folder, QueueFolders(root) as queue:
+    with open_root(root) as folder, QueueFolders(root) as queue:
         for name in FOLDERS:
             queue[name]
         folder.sync()  # also of folders that a killed start made: what they will hold must not go with their names

@@ -15,6 +15,7 @@ from sg_coach.files import PRIVATE, Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
 from .errors import QueueHeld
+from .queue_folders import open_root
 
 LOCK_FILE: Final = "worker.lock"
 
@@ -40,7 +41,7 @@ class QueueLock:
         nobody from working. Raises QueueHeld, naming the holder, if another worker lives; UnsafePath or OSError if the
         queue cannot be used.
         """
-        with Folder.make_private(root) as folder:
+        with open_root(root) as folder:
             lock = cls(_open_and_lock(folder), root, info)
         fd = lock._fd
         try:

@@ -39,7 +39,7 @@ from .queue_entry import (
     parse_entry,
     requeued,
 )
-from .queue_folders import QueueFolders, copies_in, was_applied
+from .queue_folders import QueueFolders, copies_in, refuse_other_folder, was_applied
 
 _MAX_WHY_BYTES: Final = 16 * 1024
 
@@ -208,7 +208,7 @@ def expire_ids(root: Path, ids: Sequence[str]) -> list[QueueChange]:
 
     Raises FileNotFoundError if there is no queue, LockTimeout if another command holds it, UnsafePath, OSError.
     """
-    Folder.open(root).close()
+    refuse_other_folder(root)
     with QueueFolders(root) as queue, queue[PENDING].lock():
         changes = [_attempt(_expire, queue, clip_id) for clip_id in ids]
         queue[PENDING].sync()
@@ -223,7 +223,7 @@ def requeue(root: Path, ids: Sequence[str], now: datetime) -> list[QueueChange]:
     """
     if not policy.is_credible(now):
         raise InvalidInput(f"the wall clock shows {utc_text(now)}", remedy="set it first: ages are counted from it")
-    Folder.open(root).close()
+    refuse_other_folder(root)
     with QueueFolders(root) as queue, queue[PENDING].lock():
         return [_attempt(partial(_requeue, utc_text(now)), queue, clip_id) for clip_id in ids]
 

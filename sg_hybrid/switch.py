@@ -19,6 +19,7 @@ from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.timestamps import utc_text
 
 from .models import AiState
+from .queue_folders import open_root
 from .settings import Settings
 
 CONTROL_FILE: Final = "control.json"
@@ -91,7 +92,7 @@ def set_mode(queue_dir: Path, mode: Mode, now: datetime) -> None:
     The lock keeps a worker that starts right now from taking the temporary for a dead one's.
     """
     document = {"ai": _mode({"ai": mode}), "set_at_utc": utc_text(now)}
-    with Folder.make_private(queue_dir) as folder, folder.lock():
+    with open_root(queue_dir) as folder, folder.lock():
         folder.write(CONTROL_FILE, to_json_bytes(document), mode=PRIVATE)
 
 

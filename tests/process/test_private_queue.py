@@ -64,6 +64,30 @@ def test_a_queue_that_others_may_write_is_refused(cli: Cli, name: str, bits: int
     assert mode(folder) == bits
 
 
+@pytest.mark.parametrize("command", ["run --once", "ai on", "queue requeue x", "queue expire x"])
+def test_a_folder_of_other_things_is_no_queue_and_stays_open_to_others(cli: Cli, command: str) -> None:
+    cli.queue.mkdir(parents=True)
+    (cli.queue / "song.mp3").touch()
+    cli.queue.chmod(0o755)
+    done = cli(*command.split())
+    assert done.exit_code == 1
+    assert is_one_line(done)
+    assert [path.name for path in cli.queue.iterdir()] == ["song.mp3"]
+    assert mode(cli.queue) == 0o755
+
+
+@pytest.mark.parametrize("name", [None, "pending", "control.json"])
+def test_a_queue_that_is_open_to_others_is_closed(cli: Cli, name: str | None) -> None:
+    cli.queue.mkdir(parents=True)
+    if name == "pending":
+        (cli.queue / name).mkdir()
+    elif name:
+        (cli.queue / name).write_text('{"ai": "auto"}')
+    cli.queue.chmod(0o755)
+    assert cli("run", "--once").exit_code in (0, 2)  # 2: there are no bundles
+    assert mode(cli.queue) == 0o700
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.parametrize("name", [".", "pending", "applied"])
 def test_a_queue_of_another_user_is_refused(cli: Cli, name: str) -> None:
