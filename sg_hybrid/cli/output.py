@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
 _UNUSUAL: Final = re.compile(r"[^\n -~]")
 _GAP: Final = "  "
+_USUAL_WIDTH: Final = 80
 
 
 def on_terminal() -> bool:
@@ -82,7 +83,10 @@ def _console() -> Console:
         del sys.modules["rich"]
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, emoji=False)
+    console = Console(markup=False, highlight=False, emoji=False)
+    if console.width < 1:  # COLUMNS=0: no width is known; nothing at all would be printed
+        console.width = _USUAL_WIDTH
+    return console
 
 
 def _escaped(found: re.Match[str]) -> str:

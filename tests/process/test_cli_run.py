@@ -492,6 +492,10 @@ def on_a_terminal(cli: Cli, *args: str | Path, **env: str) -> str:
     return b"".join(parts).decode()
 
 
+def test_a_terminal_of_unknown_width_shows_all_the_same(cli: Cli) -> None:
+    assert "reply_deadline_ms" in on_a_terminal(cli, "config", "show", COLUMNS="0")
+
+
 def test_colours_are_for_terminals_that_want_them(cli: Cli, tmp_path: Path) -> None:
     bundle = fixture_bundle("hybrid", "clip_hybrid", tmp_path)
     assert "\x1b[36m" in on_a_terminal(cli, "show", bundle)
