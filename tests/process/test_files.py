@@ -270,6 +270,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert len(list(FDS.iterdir())) == before
 
 
+@no_fds
+def test_what_cannot_be_made_visible_leaves_nothing_behind(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write("f", b"old")
+    before = len(list(FDS.iterdir()))
+    with monkeypatch.context() as patch:
+        Failing(patch, "rename", errno.ENOSPC, 0)
+        with pytest.raises(OSError, match=r"/f'$"):
+            folder.write_visible("f", b"new")
+    assert (names(folder), folder.read("f", 10)) == ({"f"}, b"old")
+    assert len(list(FDS.iterdir())) == before
+
+
 def test_a_failed_fsync_is_final_for_its_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_serial", itertools.count())
     opened: list[str] = []
@@ -292,8 +304,10 @@ def test_a_failed_fsync_is_final_for_its_file(folder: Folder, monkeypatch: pytes
 def test_a_visible_file_whose_fsync_failed_is_written_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     visible = folder.write_visible("f", b"new", mode=PRIVATE)
     first = (folder.path / "f").stat().st_ino
-    Failing(monkeypatch, "fsync", errno.EIO, 0)
+    fsync = Failing(monkeypatch, "fsync", errno.EIO, 0)
     folder.settle(visible)
+    assert len(fsync.calls) == 3, "durably: the file and its folder"
+    assert fsync.calls[-1] == folder.fd
     assert (folder.read("f", 10), mode(folder.path / "f")) == (b"new", 0o600)
     assert (folder.path / "f").stat().st_ino != first
     assert names(folder) == {"f"}
@@ -452,6 +466,12 @@ def test_no_descriptor_is_left_open(folder: Folder) -> None:
     folder.settle(folder.write_visible("g", b"x"))
     with folder.lock():
         pass
+    folder.write_visible("h", b"x").close()
+    with Folder.open(folder.path):
+        pass
+    (folder.path / "folder").chmod(0o777)
+    with pytest.raises(UnsafePath):
+        Folder.make_private(folder.path / "folder")
     opened = Folder.open(folder.path)
     opened.close()
     opened.close()

@@ -127,6 +127,11 @@ def test_each_style_answers_a_clave_focus_in_its_own_way(name: str) -> None:
     assert style.listen_to in assignment["next_if_failure"]["hint"]
 
 
+@pytest.mark.parametrize(("bpm", "asked"), [(1.0, 20), (22.4, 20), (100.0, 89), (450.0, 400), (1e9, 400)])
+def test_the_tempo_of_a_drill_is_held_at_the_limits_of_an_assignment(bpm: float, asked: int) -> None:
+    assert exports(take(clave_hit_ratio=0.5, bpm=bpm))[1]["parameters"]["bpm"] == asked
+
+
 def test_a_program_of_unknown_style_gets_the_plain_one() -> None:
     session = take(clave_hit_ratio=0.5, program={"kind": "live", "name": "drummer1/eval_session/3"})
     evaluation, assignment = exports(session)

@@ -118,12 +118,14 @@ def test_what_could_not_be_measured_is_said_and_neither_blamed_nor_praised(
     said = evaluation.findings[-1]
     assert (said.code, said.severity) == (C.TIMING_NOT_MEASURABLE, Severity.INFO)
     assert said not in evaluation.weighty
+    assert said.evidence == {"metric": "timing_measurable", "value": False, "threshold": True}
     assert (evaluation.score_0_100, evaluation.primary_focus) == (score, focus)
     assert C.TIMING_NOT_MEASURABLE not in codes(evaluate_session(session(timing_measurable=True, **facts)))
 
 
 def test_what_the_analyser_adds_leaves_the_ids_of_older_records_alone() -> None:
     old = evaluate_session(session())
+    assert str(old.evaluation_id) == "2bfd2c14-f16c-581d-9897-f6a638c8853e", "as before there was an analyser"
     assert evaluate_session(session(timing_measurable=None, latency_removed_ms=None)) == old
     assert evaluate_session(session(timing_measurable=True)).evaluation_id != old.evaluation_id
 

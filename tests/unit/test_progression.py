@@ -253,6 +253,21 @@ def test_a_policy_with_a_gap_cannot_be_made(changes: dict[str, Any], message: st
         dataclasses.replace(V1_DEFAULT, **changes)
 
 
+@pytest.mark.parametrize("tempo", [-9.5, -1.0, 0.0, 0.5, 9.0])
+def test_a_policy_that_can_be_made_has_a_hint_for_every_take(tempo: float) -> None:
+    """Also where a step makes the sentence about the tempo a longer one."""
+    longest = 0
+    for length in range(420, 470):
+        bands = (dataclasses.replace(V1_DEFAULT.bands[0], minimum=0, tempo_delta_bpm=tempo),)
+        hints: Any = {"excellent": dict.fromkeys(("up", "flat", "down"), "x" * length)}
+        try:
+            policy = dataclasses.replace(V1_DEFAULT, bands=bands, hints=hints)
+        except ValueError:
+            break
+        longest = max(len(coach(50, ema, policy=policy).coach_hint) for ema in (None, 0.0, 50.0, 100.0))
+    assert longest == 500, "and no policy is refused for less"
+
+
 def test_policies_are_found_by_their_id() -> None:
     assert POLICIES["v1_default"] is V1_DEFAULT
     assert isinstance(V1_DEFAULT, ProgressionPolicy)
