@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sg_coach import CoachEvaluation, FindingCode, Focus, SessionRecord, Severity, Thresholds, session_from
+from sg_coach import (
+    CoachEvaluation,
+    FindingCode,
+    Focus,
+    InvalidInput,
+    SessionRecord,
+    Severity,
+    Thresholds,
+    session_from,
+)
 from sg_coach.coach_policy import FOCUS, Limits, _rules_text, evaluate_session
 from tests.conftest import FIXTURES
 from tests.takes import take as session
@@ -50,6 +59,17 @@ def codes(evaluation: CoachEvaluation) -> list[FindingCode]:
 @given(sessions)
 def test_score_is_what_the_table_leaves(take: SessionRecord) -> None:
     assert evaluate_session(take).score_0_100 == 100 - points_by_the_table(take)
+
+
+NUMBERS = [name for name, field in SessionRecord.model_fields.items() if "float" in str(field.annotation)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_fact_that_is_no_finite_number_is_refused(value: float) -> None:
+    assert {"bpm", "timing_p95_error_ms", "notes_on_grid_ratio", "error_by_beat_ms"} <= set(NUMBERS)
+    for name in NUMBERS:
+        with pytest.raises(InvalidInput, match=f"session.json: {name}"):
+            session(**{name: [value] if name == "error_by_beat_ms" else value})
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_numbers_that_json_does_not_know_are_never_written(value: Any) -> None:
         (b'{"a": "x\x1by"}', "control character"),
         (b'{"a": 1, "b": 2, "a": 3}', "a: the key stands twice"),
         (b'[{"x": {"a": 1, "a": 1}}]', "a: the key stands twice"),
+        (b'{"b": 1, "c": 2, "a": 3, "a": 4}', "a: the key stands twice"),
         (b'{"a": NaN}', "NaN is not a JSON number"),
         (b'{"a": Infinity}', "Infinity is not a JSON number"),
         (b'{"a": -Infinity}', "-Infinity is not a JSON number"),

@@ -72,6 +72,7 @@ def test_the_ends_of_the_calendar_are_held(text: str, moment: datetime) -> None:
         "20260204T123456Z",
         "2026-W06-3T12:34:56Z",
         "2026-02-30T12:34:56Z",
+        "2026-02-30T12:34:56.789Z",
         "2026-13-01T12:34:56Z",
         "2026-00-01T12:34:56Z",
         "2025-02-29T12:34:56Z",
@@ -93,10 +94,9 @@ def test_the_ends_of_the_calendar_are_held(text: str, moment: datetime) -> None:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not "):
-        parse_rfc3339(text)
-    with pytest.raises(ValueError, match="not "):
-        check_utc_text(text)
+    for reads in (parse_rfc3339, check_rfc3339, check_utc_text):
+        with pytest.raises(ValueError, match="not "):
+            reads(text)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,13 @@ def test_a_share_of_all_or_nothing_is_not_certain(count: int) -> None:
     assert 0 < ratio_se(1.0, count) <= ratio_se(0.5, count) + 1e-9
 
 
+@pytest.mark.parametrize(
+    ("ratio", "count", "se"), [(1.0, 0, 0.25), (0.5, 96, 0.05), (1.0, 16, 0.0671), (0.8, 1600, 0.01)]
+)
+def test_two_of_either_are_added_to_a_share(ratio: float, count: int, se: float) -> None:
+    assert ratio_se(ratio, count) == pytest.approx(se, rel=2e-3)
+
+
 def test_two_takes_on_both_sides_of_a_limit_are_no_trend() -> None:
     """36 ms and 34 ms, each give or take 4 ms: 15 points apart, and the same playing."""
     worse, better = (
