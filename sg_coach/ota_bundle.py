@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from .archives import write_zip
@@ -31,7 +31,7 @@ from .ota_manifest import (
 )
 from .ota_seal import document_bytes
 from .ota_signing import MAX_SIGNATURE_BYTES, Signer, make_signature
-from .ota_verify import VerifiedBundle, verify_assignment_ota_bundle, verify_assignment_ota_zip
+from .ota_verify import MAX_ASSIGNMENT_BYTES, VerifiedBundle, verify_assignment_ota_bundle, verify_assignment_ota_zip
 from .trees import aside, chunks_of, file_sizes, make_subfolder, open_file, place, refuse_taken, sync_tree, write_stream
 from .untrusted import MAX_ENTRIES, MAX_EXPANDED_BYTES, check_distinct, check_relative_path
 
@@ -128,9 +128,20 @@ def _contents(assignment: PracticeAssignment, attachments: Sequence[Attachment])
     named = [(f"{ATTACHMENTS}/{check_relative_path(name)}", content) for name, content in attachments]
     named.sort(key=lambda item: item[0])
     check_distinct(path for path, _ in named)
-    if len(named) + _OWN_FILES > MAX_ENTRIES:
-        raise InvalidInput(f"{len(named)} attachments, a bundle holds {MAX_ENTRIES} files", field="attachments")
-    return [(ASSIGNMENT_NAME, assignment_to_json(assignment).encode("utf-8")), *named]
+    folders = {str(folder) for path, _ in named for folder in PurePosixPath(path).parents[:-1]}
+    entries = len(named) + len(folders) + _OWN_FILES
+    if entries > MAX_ENTRIES:
+        problem = f"{entries} files and folders in all, a bundle holds {MAX_ENTRIES}"
+        raise InvalidInput(problem, field="attachments", remedy="leave some out")
+    document = assignment_to_json(assignment).encode("utf-8")
+    _check_size(ASSIGNMENT_NAME, document, MAX_ASSIGNMENT_BYTES, "shorten its texts")
+    return [(ASSIGNMENT_NAME, document), *named]
+
+
+def _check_size(name: str, document: bytes, most: int, remedy: str) -> None:
+    """A larger one would be refused by everybody who verifies the bundle."""
+    if len(document) > most:
+        raise InvalidInput(f"{len(document)} bytes, the limit is {most}", source=name, remedy=remedy)
 
 
 def _write_artifacts(root: Folder, contents: list[tuple[str, bytes | Path]]) -> Iterator[OtaArtifact]:
@@ -160,6 +171,7 @@ def _at_most(limit: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _write_documents(root: Folder, manifest: bytes, moment: datetime, signed: bool, key: Signer | None) -> None:
+    _check_size(MANIFEST_NAME, manifest, MAX_MANIFEST_BYTES, "leave attachments out, or give them shorter names")
     write_stream(root, MANIFEST_NAME, [manifest])
     if signed:
         signature = make_signature(manifest, created_at=moment, key=key)

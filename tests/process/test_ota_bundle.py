@@ -35,6 +35,7 @@ from sg_coach import (
 )
 from sg_coach.ota_bundle import Attachment
 from sg_coach.ota_keys import key_id_of
+from sg_coach.ota_verify import MAX_ASSIGNMENT_BYTES
 from tests.process.ota import ATTACHMENTS, build, contents, pack
 from tests.takes import GOLDEN_SESSION, assignment_of, take
 
@@ -216,6 +217,29 @@ def test_too_much_content_is_refused_while_it_is_read(tmp_path: Path, monkeypatc
     with pytest.raises(InvalidInput, match="8388608 bytes in one bundle"):
         build(tmp_path / "out", attachments=[("a", b"x"), ("huge", huge)])
     assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(("name", "most"), [("{}", 8), ("{}/x", 4), ("{}/y/x", 2), ("a/b/c/{}", 5)])
+def test_no_more_files_and_folders_are_built_than_a_check_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    for module in ("ota_bundle", "untrusted"):
+        monkeypatch.setattr(f"sg_coach.{module}.MAX_ENTRIES", 12)
+    attachments = [(name.format(number), b"") for number in range(most + 1)]
+    with pytest.raises(InvalidInput, match=r"attachments: 1[34] files and folders in all, a bundle holds 12"):
+        build(tmp_path, attachments=attachments, make_zip=False)
+    assert list(tmp_path.iterdir()) == []
+    verify_assignment_ota_bundle(build(tmp_path, attachments=attachments[:-1]).bundle_dir)
+
+
+def test_no_larger_document_is_built_than_a_check_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wordy = assignment_of(take()).model_copy(update={"title": "x" * MAX_ASSIGNMENT_BYTES})
+    with pytest.raises(InvalidInput, match=r"assignment.json: \d+ bytes, the limit is 1048576"):
+        build_assignment_ota_bundle(assignment=wordy, out_dir=tmp_path)
+    monkeypatch.setattr("sg_coach.ota_bundle.MAX_MANIFEST_BYTES", 1000)
+    with pytest.raises(InvalidInput, match=r"manifest.json: \d+ bytes, the limit is 1000"):
+        build(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_attachment_is_a_plain_file(tmp_path: Path) -> None:
