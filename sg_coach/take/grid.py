@@ -128,8 +128,8 @@ def _luck(errors_ms: Sequence[float], gaps_ms: Sequence[float]) -> float:
 
 def choose_grid(bpm: float, sixteenths: Sequence[Placed]) -> Grid:
     """Return 8 above 140 bpm or where 97 % of the events, placed on sixteenths, lie on eighths; else 16."""
-    if bpm > EIGHTHS_ABOVE_BPM or not sixteenths:
-        return 8 if bpm > EIGHTHS_ABOVE_BPM else 16
+    if bpm > EIGHTHS_ABOVE_BPM:
+        return 8
     on_eighths = sum(placed.step % 2 == 0 for placed in sixteenths)
     return 8 if on_eighths >= EIGHTHS_SHARE * len(sixteenths) else 16
 

@@ -40,7 +40,7 @@ FACTS: dict[Focus, dict[str, Any]] = {
 
 def test_what_was_not_measured_is_played_again_as_it_was() -> None:
     assignment = assignment_of(take(timing_measurable=False))
-    assert assignment.targets.bpm_target == 100
+    assert (assignment.targets.bpm_target, assignment.targets.minutes) == (100, 6)
     assert "could not be measured" in assignment.rationale
     assert assignment.focus_tags == ("progress",)
     panicked = assignment_of(take(timing_measurable=False, panic_used=True))

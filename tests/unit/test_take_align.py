@@ -130,10 +130,23 @@ def test_a_flood_of_notes_is_not_gone_through_for_the_latency() -> None:
     assert found.same_pitch == len(expected)
 
 
-def test_of_two_equally_good_latencies_the_smaller_one_is_taken() -> None:
+@pytest.mark.parametrize("latency", [-25.0, -10.0, 10.0, 25.0])
+def test_of_two_equally_good_latencies_the_smaller_one_is_taken(latency: float) -> None:
     expected = [Note(60.0 * n, 60) for n in range(200)]
-    played = [note._replace(onset_ms=note.onset_ms + 10) for note in expected]
-    assert align(expected, played, 100).latency_ms == pytest.approx(10)
+    played = [note._replace(onset_ms=note.onset_ms + latency) for note in expected]
+    assert align(expected, played, 100).latency_ms == pytest.approx(latency)
+
+
+@pytest.mark.parametrize("latency", [-75.0, 0.0, 75.0])
+def test_a_pedal_note_that_fits_with_several_latencies_leaves_the_one_of_the_melody(latency: float) -> None:
+    """Two notes of the pedal for one of the melody, 125 ms apart: by themselves they could be 50 ms off as well."""
+    chance = Random(1)
+    melody = [Note(250.0 * n, 60 + chance.randrange(24)) for n in range(80)]
+    expected = in_order([*melody, *(Note(125.0 * n, 40) for n in range(160))])
+    played = in_order(note._replace(onset_ms=note.onset_ms + latency + chance.gauss(0, 4)) for note in expected)
+    found = align(expected, played, window_for(500))
+    assert found.latency_ms == pytest.approx(latency, abs=1)
+    assert (found.missed, found.extra, found.same_pitch) == (0, 0, len(expected))
 
 
 def test_a_dense_band_is_cut() -> None:

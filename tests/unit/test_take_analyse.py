@@ -214,6 +214,7 @@ def test_a_count_in_is_left_out() -> None:
     notes = [Note(500.0 * n + 5, 60) for n in range(30)]
     report = analyse_take([*clicks, *notes], pulse, CONTEXT)
     assert report.notes == 30
+    assert (report.matched, report.wrong_pitch, report.missed, report.extra) == (30, 0, 0, 0)
     assert "4 notes before bar 1 were left out" in report.remarks
     with pytest.raises(InvalidInput, match="before bar 1"):
         analyse_take(clicks, pulse, CONTEXT)
@@ -280,6 +281,17 @@ def test_rests_before_a_part_and_after_its_last_note_are_no_missed_strokes(rest:
     due = [ms for ms in strokes_ms(part, pulse, rest + 3) if ms >= rest * bar]
     notes = [Note(ms, 60) for ms in [*due, *[(rest + 3) * bar] * last]]
     assert analyse_take(notes, pulse, replace(CONTEXT, part=part)).session.clave_hit_ratio == 1.0
+
+
+@pytest.mark.parametrize("off", [-30.0, 0.0, 30.0])
+def test_from_the_first_stroke_that_was_played_to_the_last_every_one_counts(off: float) -> None:
+    part, pulse = PARTS["montuno-2-3"], steady_pulse(100, "4/4", 12_000)
+    due = strokes_ms(part, pulse, 4)
+    hit = [ms for number, ms in enumerate(due) if number % 4 != 2]
+    assert (hit[0], hit[-1]) == (due[0], due[-1])
+    notes = [Note(ms + (off if ms in (due[0], due[-1]) else 0.0), 60) for ms in hit]
+    session = analyse_take(notes, pulse, replace(CONTEXT, part=part)).session
+    assert session.clave_hit_ratio == pytest.approx(len(hit) / len(due), abs=1e-4)
 
 
 def test_with_a_clip_the_strokes_of_the_part_are_the_clips() -> None:

@@ -98,6 +98,9 @@ def test_the_grid_is_chosen_by_tempo_and_playing() -> None:
     assert choose_grid(120, eighths) == 8
     assert choose_grid(140.1, sixteenths) == 8
     assert choose_grid(140.0, sixteenths) == 16
+    between = Lines(STRAIGHT, 16).place([125.0, 375.0, 625.0, 875.0])
+    assert choose_grid(120, [*eighths[:32] * 3, eighths[0], *between[:3]]) == 8, "97 of 100"
+    assert choose_grid(120, [*eighths[:32] * 3, *between]) == 16, "96 of 100"
 
 
 @pytest.mark.parametrize("latency", [-80.0, -33.0, 0.0, 17.6, 41.0, 80.0])
