@@ -83,6 +83,17 @@ def test_a_wrong_note_is_wrong_and_not_missed() -> None:
     assert (len(found.matches), found.same_pitch, found.missed, found.extra) == (8, 7, 0, 0)
 
 
+@pytest.mark.parametrize(("window", "off", "wrong"), [(225, 184, 1), (225, 186, 0), (60, 29, 1), (60, 31, 0)])
+def test_a_wrong_note_must_be_nearer_than_a_right_one(window: float, off: float, wrong: int) -> None:
+    expected = [Note(500.0 * n, 60 + n) for n in range(8)]
+    late = expected[3]._replace(onset_ms=1500.0 + off)
+    for pitch, found_wrong, found_right in ((99, wrong, 7), (late.pitch, 0, 8)):
+        played = [*expected[:3], late._replace(pitch=pitch), *expected[4:]]
+        found = align(expected, played, window, latency_ms=0)
+        assert (len(found.matches) - found.same_pitch, found.same_pitch) == (found_wrong, found_right)
+        assert found.missed == found.extra == 8 - found_right - found_wrong
+
+
 def test_a_wrong_note_is_not_taken_for_the_one_that_was_left_out_before() -> None:
     expected = [Note(150.0 * n, 60 + n % 7) for n in range(60)]
     played = [note for n, note in enumerate(expected) if n != 30]
