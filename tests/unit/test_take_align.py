@@ -94,18 +94,21 @@ def test_a_wrong_note_must_be_nearer_than_a_right_one(window: float, off: float,
         assert found.missed == found.extra == 8 - found_right - found_wrong
 
 
-def test_a_wrong_note_is_not_taken_for_the_one_that_was_left_out_before() -> None:
+@pytest.mark.parametrize("latency", [-70.0, 0.0, 70.0])
+def test_a_wrong_note_is_not_taken_for_the_one_that_was_left_out_before(latency: float) -> None:
     expected = [Note(150.0 * n, 60 + n % 7) for n in range(60)]
     played = [note for n, note in enumerate(expected) if n != 30]
     played[30] = played[30]._replace(pitch=expected[30].pitch)  # on the next beat, the pitch that was left out
-    found = align(expected, played, 200)
+    found = align(expected, [note._replace(onset_ms=note.onset_ms + latency) for note in played], 200)
     assert max(abs(match.error_ms) for match in found.matches) == 0
     assert (found.missed, found.extra, len(found.matches) - found.same_pitch) == (1, 0, 1)
 
 
-def test_a_late_note_with_no_other_near_stays_the_one_that_was_meant() -> None:
+@pytest.mark.parametrize("latency", [-60.0, 0.0, 60.0])
+def test_a_late_note_with_no_other_near_stays_the_one_that_was_meant(latency: float) -> None:
     expected = [Note(1000.0 * n, 60 + n % 7) for n in range(40)]
-    played = [note._replace(onset_ms=note.onset_ms + (220 if n == 9 else 0)) for n, note in enumerate(expected)]
+    late = {9: latency + 220}
+    played = [note._replace(onset_ms=note.onset_ms + late.get(n, latency)) for n, note in enumerate(expected)]
     found = align(expected, played, 250)
     assert (found.missed, found.extra, max(match.error_ms for match in found.matches)) == (0, 0, 220)
 

@@ -140,6 +140,16 @@ def test_eighths_are_the_beats_of_compound_meters(meter: str) -> None:
     assert report.session.latency_removed_ms == pytest.approx(20, abs=2.5)
 
 
+@pytest.mark.parametrize("meter", ["4/4", "2/4", "3/4", "5/4", "6/8", "12/8"])
+@pytest.mark.parametrize("bars", [1, 3])
+def test_the_bars_of_a_take_are_those_that_it_plays_in(meter: str, bars: int) -> None:
+    pulse = steady_pulse(90, meter, 60_000)
+    beats = [Note(ms, 60) for ms in pulse.beats_ms[: bars * pulse.beats_a_bar + 1]]
+    for clip in (None, beats[:-1]):
+        assert analyse_take(beats[:-1], pulse, CONTEXT, clip).session.bars == bars
+    assert analyse_take(beats, pulse, CONTEXT).session.bars == bars + 1, "it ends on the first beat of the next one"
+
+
 def test_swing_without_its_feel_is_read_as_lateness() -> None:
     take = made(1, bpm=120, spread=1, strokes=200, off_beat=1.37 / 2.37)
     straight = analyse_take(take.played, take.pulse, replace(CONTEXT, grid=8)).session
@@ -325,3 +335,11 @@ def test_late_is_more_than_20_ms_after_the_line_and_in_place_not_more_than_35_be
     assert session.latency_removed_ms == 0
     assert (session.late_events, session.total_events) == (4, 39)
     assert session.notes_on_grid_ratio == pytest.approx(37 / 39, abs=1e-4)
+
+
+@pytest.mark.parametrize("latency", [None, 0.0])
+def test_no_figure_of_a_record_is_a_negative_zero(latency: float | None) -> None:
+    notes = [Note(500.0 * n - 0.001, 60) for n in range(1, 33)]
+    session = analyse_take(notes, steady_pulse(120, "4/4", 20_000), replace(CONTEXT, latency_ms=latency)).session
+    assert (session.latency_removed_ms, session.error_by_beat_ms) == (0, (0, 0, 0, 0))
+    assert "-0.0" not in session.model_dump_json()
