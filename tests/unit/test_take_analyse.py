@@ -253,6 +253,17 @@ def test_no_notes_is_an_error() -> None:
         analyse_take([Note(0, 60)], steady_pulse(120, "4/4", 1000), CONTEXT, [])
 
 
+@pytest.mark.parametrize(("bpm", "meter", "window"), [(300, "4/4", 90.0), (60, "4/4", 250.0), (150, "6/8", 90.0)])
+def test_a_note_is_looked_for_in_less_than_half_a_beat(bpm: float, meter: str, window: float) -> None:
+    pulse = steady_pulse(bpm, meter, 12_000)
+    clip = [Note(ms, 60) for ms in pulse.beats_ms[:36]]
+    for off, lost in ((window - 5, 0), (window + 5, 1)):
+        played = [note._replace(onset_ms=note.onset_ms + (off if n == 9 else 0)) for n, note in enumerate(clip)]
+        report = analyse_take(played, pulse, CONTEXT, clip)
+        assert (report.missed, report.extra) == (lost, lost)
+        assert report.chance_p95_ms == pytest.approx(0.95 * window)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_another_piece_is_refused(seed: int) -> None:
     clip, other = made(seed, bpm=100, chords=True), made(seed + 100, bpm=100, chords=True)

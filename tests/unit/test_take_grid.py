@@ -231,6 +231,8 @@ def test_a_perfect_player_hits_every_stroke(part: Part) -> None:
     due = strokes_ms(part, STRAIGHT, 4)
     assert len(due) == 2 * len(part.strokes)
     assert due == pytest.approx([stroke * 125.0 + turn * 4000 for turn in (0, 1) for stroke in part.strokes])
+    just_as_long = steady_pulse(120, "4/4", 7_999)
+    assert strokes_ms(part, just_as_long, 4) == strokes_ms(part, just_as_long, 5) == due
     assert hit_ratio(due, due) == 1.0
     assert hit_ratio(due, [ms + 34 for ms in due]) == 1.0
     assert hit_ratio(due, [ms + 36 for ms in due]) == 0.0
