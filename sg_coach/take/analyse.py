@@ -17,7 +17,7 @@ from .feel import off_beat
 from .grid import NOT_MEASURABLE, STRAIGHT, Grid, Lines, Placed, by_beat, chance_p95, choose_grid, is_measurable
 from .latency import grid_latency, held
 from .notes import Note, Pulse, chords_of, events_of, in_order
-from .report import Reference, TakeReport
+from .report import Reference, TakeReport, counted
 from .statistics import LATE_MS, ON_GRID_MS, mean_absolute, mean_standard_error, median, p95, p95_standard_error
 
 FEWEST_EVENTS: Final = 12
@@ -85,7 +85,7 @@ def analyse_take(
         if expected is None
         else _against_clip(played, in_order(expected), pulse, context)
     )
-    remarks = [f"{early} notes before bar 1 were left out"] if early else []
+    remarks = [f"{counted(early, 'note')} before bar 1 left out"] if early else []
     if expected is not None:
         remarks += _after_the_clip(played, expected, measured.latency_ms)
     return _report(measured, pulse, context, len(played), remarks)
@@ -196,7 +196,9 @@ def _report(measured: _Measured, pulse: Pulse, context: Context, notes: int, rem
     enough = len(errors) >= FEWEST_EVENTS
     measurable = enough and is_measurable(errors, measured.gaps_ms)
     if not enough:
-        remarks.append(f"timing is not measurable: {len(errors)} events, at least {FEWEST_EVENTS} are needed")
+        remarks.append(
+            f"timing is not measurable: {counted(len(errors), 'event')}, at least {FEWEST_EVENTS} are needed"
+        )
     elif not measurable:
         remarks.append(f"timing is not measurable on this grid: {_as_random(errors, chance)}")
     if context.part is None:

@@ -53,8 +53,8 @@ def report_lines(report: TakeReport) -> list[str]:
     """Return the report as lines for people."""
     session = report.session
     lines = [
-        f"{_counted(session.bars, 'bar')} of {session.meter} at {session.bpm:g} bpm, "
-        f"{_counted(session.total_events, 'event')}",
+        f"{counted(session.bars, 'bar')} of {session.meter} at {session.bpm:g} bpm, "
+        f"{counted(session.total_events, 'event')}",
         f"latency removed   {session.latency_removed_ms or 0:+.1f} ms",
         f"measured against  {_reference(report)}",
     ]
@@ -68,7 +68,8 @@ def report_lines(report: TakeReport) -> list[str]:
     return lines
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return a number and its noun: `1 event`, `2 events`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 

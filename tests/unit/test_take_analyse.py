@@ -210,12 +210,12 @@ def test_what_was_not_measured_is_never_the_focus() -> None:
     assert evaluation.score_0_100 == 69
 
 
-@pytest.mark.parametrize("count", [1, 2, 11])
-def test_a_handful_of_notes_says_nothing_about_timing(count: int) -> None:
+@pytest.mark.parametrize(("count", "said"), [(1, "1 event"), (2, "2 events"), (11, "11 events")])
+def test_a_handful_of_notes_says_nothing_about_timing(count: int, said: str) -> None:
     report = analyse_take([Note(500.0 * n + 7, 60) for n in range(count)], steady_pulse(120, "4/4", 8000), CONTEXT)
     assert report.session.total_events == count
     assert report.session.timing_measurable is False
-    assert any(f"{count} events, at least 12" in remark for remark in report.remarks)
+    assert f"timing is not measurable: {said}, at least 12 are needed" in report.remarks
 
 
 def test_a_dozen_notes_in_place_say_something() -> None:
@@ -231,7 +231,8 @@ def test_a_count_in_is_left_out() -> None:
     report = analyse_take([*clicks, *notes], pulse, CONTEXT)
     assert report.notes == 30
     assert (report.matched, report.wrong_pitch, report.missed, report.extra) == (30, 0, 0, 0)
-    assert "4 notes before bar 1 were left out" in report.remarks
+    assert "4 notes before bar 1 left out" in report.remarks
+    assert "1 note before bar 1 left out" in analyse_take([clicks[0], *notes], pulse, CONTEXT).remarks
     with pytest.raises(InvalidInput, match="before bar 1"):
         analyse_take(clicks, pulse, CONTEXT)
 
@@ -337,6 +338,27 @@ def test_the_report_says_what_was_done() -> None:
     assert f"{report.matched} matched ({report.wrong_pitch} of another pitch), {report.missed} missed" in text
     assert "error by beat     1: " in text
     assert report.document()["reference"] == "clip"
+
+
+REPORT = """\
+3 bars of 4/4 at 120 bpm, 24 events
+latency removed   +12.0 ms
+measured against  the lines of grid 8, off-beats at 58% of the beat
+mean error        1.0 ms ± 1.0
+95 % within       0.0 ms ± 10.9 (random notes: 132.0 ms)
+in place          100% within 35 ms, 1 late
+error by beat     1: +0.0  2: +0.0  3: +0.0  4: +4.2
+clave             75% of the part's strokes"""
+
+
+def test_the_report_of_a_swung_take_without_a_clip() -> None:
+    pulse, off = steady_pulse(120, "4/4", 5_999), 500 * off_beat("swing", 120, "4/4")
+    notes = [Note(beat + half + 12, 60) for beat in pulse.beats_ms[:-1] for half in (0, off)]
+    notes[6] = notes[6]._replace(onset_ms=notes[6].onset_ms + 25)
+    context = replace(CONTEXT, style="swing", grid=8, part=PARTS["clave-son-3-2"])
+    assert "\n".join(report_lines(analyse_take(notes, pulse, context))) == REPORT
+    straight = report_lines(analyse_take(notes, pulse, replace(CONTEXT, grid=8)))
+    assert "measured against  the lines of grid 8" in straight
 
 
 def test_late_is_more_than_20_ms_after_the_line_and_in_place_not_more_than_35_beside_it() -> None:
