@@ -21,6 +21,7 @@ from .models import ProgramRef, ProgramType, SessionRecord, first_problem
 from .take import PARTS, AnotherPiece, Context, TakeReport, analyse_take
 from .take.grid import Grid
 from .take.notes import Note, Pulse, beats_in_bar, steady_pulse
+from .take.report import counted
 
 TAKE_NAMESPACE: Final = UUID("c9d2ab6d-7f0f-5bb4-9d0b-7f3c5a4a3c2e")
 """Namespace of session ids that are made from a take's bytes (version 5), where the tags name none."""
@@ -140,7 +141,7 @@ def _counted_in(pulse: Pulse, wishes: Wishes) -> int:
     """The beats of the count-in."""
     beats = wishes.count_in_bars * pulse.beats_a_bar
     if beats and beats >= len(pulse.beats_ms) - 1:
-        raise InvalidInput(f"ends within the count-in of {wishes.count_in_bars} bars", source=TAKE_FILE)
+        raise InvalidInput(f"ends within the count-in of {counted(wishes.count_in_bars, 'bar')}", source=TAKE_FILE)
     return beats
 
 

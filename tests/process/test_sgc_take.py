@@ -95,11 +95,13 @@ def test_what_the_player_knows_is_believed(capsys: pytest.CaptureFixture[str]) -
     assert known["session"]["clave_hit_ratio"] > 0.9
 
 
-def test_bars_of_a_count_in_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_of_a_count_in_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole, after = said(capsys, "analyze", TAKE), said(capsys, "analyze", TAKE, "--count-in", 4)
     assert after["session"]["bars"] == whole["session"]["bars"] - 4
     assert any("before bar 1" in remark for remark in after["report"]["remarks"])
-    assert "within the count-in" in refused(capsys, 1, "analyze", TAKE, "--count-in", 90)
+    assert "within the count-in of 90 bars" in refused(capsys, 1, "analyze", TAKE, "--count-in", 90)
+    (tmp_path / "short.mid").write_bytes(smf(TEMPO + NOTE))
+    assert "within the count-in of 1 bar\n" in refused(capsys, 1, "analyze", tmp_path / "short.mid", "--count-in", 1)
 
 
 def test_after_a_count_in_the_tempo_map_goes_on_where_it_stood(
