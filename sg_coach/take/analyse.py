@@ -165,8 +165,9 @@ def _against_clip(played: Sequence[Note], expected: Sequence[Note], pulse: Pulse
 def _after_the_clip(played: Sequence[Note], expected: Sequence[Note], latency_ms: float) -> list[str]:
     """What to say of notes that come too late for any of the clip's: a second round, say."""
     end = max(note.onset_ms for note in expected) + WIDEST_WINDOW_MS + latency_ms
-    after = sum(note.onset_ms > end for note in played)
-    return [f"{after} notes after the clip's last one count as extra: the clip is measured once"] if after else []
+    if not (after := sum(note.onset_ms > end for note in played)):
+        return []
+    return [f"{counted(after, 'note')} after the clip's last one counted as extra: the clip is measured once"]
 
 
 def _events(expected: Sequence[Note], chords: Sequence[int]) -> list[Placed]:

@@ -243,7 +243,7 @@ def test_a_clip_that_was_played_twice_is_told() -> None:
     once = analyse_take(rounds[0], steady_pulse(120, "4/4", 15_900), CONTEXT, clip)
     twice = analyse_take([*rounds[0], *rounds[1]], steady_pulse(120, "4/4", 31_900), CONTEXT, clip)
     assert (twice.matched, twice.extra) == (once.matched, 32)
-    assert "32 notes after the clip's last one count as extra: the clip is measured once" in twice.remarks
+    assert "32 notes after the clip's last one counted as extra: the clip is measured once" in twice.remarks
     assert not any("after the clip" in remark for remark in once.remarks)
 
 
