@@ -155,8 +155,7 @@ class HybridWorker:
         intake = self._intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
-        options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake))
-        spool = await DiskSpool.open(root, clock, options)
+        spool = await DiskSpool.open(root, clock, SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake)))
         with post, QueueLock.acquire(root, _holder(settings, clock)) as lock:
             recovered = asdict(await spool.recover(settle_queued))
             if any(recovered.values()):
