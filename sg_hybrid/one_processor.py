@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -34,19 +33,29 @@ class OneProcessor:
         self._may = ours and sys.platform == "linux"
         self._before: set[int] = set()
         """The processors that the threads had; empty while they have them."""
-        self._until = 0.0
 
-    def gather(self) -> None:
-        """Keep all threads on the processor where the event loop is now. Nothing is done where that is not allowed."""
+    def gather(self) -> bool:
+        """Keep all threads on the processor where the event loop is now; return whether that began with this call.
+
+        Where the system does not let us, the threads stay as they are. Never raises.
+        """
         if not self._may or self._before:
-            return
-        allowed = os.sched_getaffinity(0)
-        if len(allowed) > 1 and _move({_processor()}):
-            self._before, self._until = allowed, time.monotonic() + MOST_S
+            return False
+        try:
+            allowed, processor = os.sched_getaffinity(0), _processor()
+        except (OSError, ValueError, IndexError):  # there is no /proc, or another one than Linux's
+            return False
+        if len(allowed) < 2:
+            return False
+        self._before = allowed
+        if not _move({processor}):
+            self.let_go()
+            self._may = False  # hundreds of takes need not ask again
+        return bool(self._before)
 
-    def let_go(self, *, busy: bool) -> None:
-        """Give the threads their processors back; while `busy`, only if they have been together for `MOST_S`."""
-        if self._before and not (busy and time.monotonic() < self._until):
+    def let_go(self) -> None:
+        """Give the threads their processors back."""
+        if self._before:
             _move(self._before)
             self._before = set()
 
@@ -57,7 +66,8 @@ def _processor() -> int:
 
 
 def _move(processors: Iterable[int]) -> bool:
-    """Move the threads of this process; return False if the system does not let us. New ones inherit from theirs."""
+    """Move the threads of this process; return whether the system let us move each. New ones inherit from theirs."""
+    all_moved = True
     for thread in threading.enumerate():
         try:
             if thread.native_id is not None:
@@ -65,5 +75,5 @@ def _move(processors: Iterable[int]) -> bool:
         except ProcessLookupError:  # it ended meanwhile
             continue
         except OSError:
-            return False
-    return True
+            all_moved = False
+    return all_moved

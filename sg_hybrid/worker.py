@@ -24,7 +24,7 @@ from sg_coach.errors import CoachError
 from .at_once import Begun
 from .cycle import CycleRunner, RulesSide
 from .models import CycleReport
-from .one_processor import MANY
+from .one_processor import MANY, MOST_S
 from .parts import Parts
 
 MAX_AT_ONCE: Final = 512
@@ -71,6 +71,8 @@ class Worker:
         """Lone takes that a thread is coaching, until their hint is out."""
         self._waited_for: dict[Path, anyio.Event] = {}
         """Those of them that others waited for; set when their hint is out."""
+        self._all_through = anyio.Event()
+        """Set when no group of takes is under way; of the many that are coached on one processor now."""
         self.runner = CycleRunner(
             bundles=parts.bundles,
             spool=parts.spool,
@@ -174,8 +176,9 @@ class Worker:
             mine = [bundle for bundle in group if bundle in new]
             if mine:
                 await self.runner.active.below(MAX_AT_ONCE)
-                if len(batch) >= MANY:
-                    self.parts.processor.gather()
+                if len(batch) >= MANY and self.parts.processor.gather():
+                    self._all_through = anyio.Event()
+                    self._tasks.start_soon(self._let_processors_go, name="one processor")
                 self._start_group(mine, [ahead[bundle] for bundle in group if bundle in ahead])
 
     async def _lone_takes_first(self) -> None:
@@ -196,7 +199,16 @@ class Worker:
         hinted.set()
         if self._under_way.get(last) is hinted:
             del self._under_way[last]
-        self.parts.processor.let_go(busy=bool(self._under_way))
+        if not self._under_way:
+            self._all_through.set()
+
+    async def _let_processors_go(self) -> None:
+        """Give the threads their processors back when all hints are out, or when the disk takes too long for that."""
+        try:
+            with anyio.move_on_after(MOST_S):
+                await self._all_through.wait()
+        finally:
+            self.parts.processor.let_go()
 
     async def _coach_in_order(
         self, bundles: Sequence[Path], before: Sequence[anyio.Event], through: Callable[[], None]
@@ -247,7 +259,6 @@ class Worker:
         if self.runner.active.count:
             _log.warning("stopped_before_all_was_done", running=self.runner.active.count)
         self._tasks.cancel_scope.cancel()
-        self.parts.processor.let_go(busy=False)
         await self.parts.scores.flush()
         await self.parts.ledger.save()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from sg_hybrid.one_processor import MOST_S, OneProcessor
+from sg_hybrid.one_processor import OneProcessor
 
 needs_processors = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="there is one processor, or no Linux"
@@ -47,49 +47,78 @@ def test_all_threads_share_one_processor_and_get_theirs_back() -> None:
     before = os.sched_getaffinity(0)
     processor = OneProcessor()
     with another_thread() as earlier:
-        processor.gather()
+        assert processor.gather()
         shared = os.sched_getaffinity(0)
         assert len(shared) == 1
         assert shared < before
         assert earlier() == shared
         with another_thread() as later:
             assert later() == shared
-            processor.gather()
-            processor.let_go(busy=False)
+            assert not processor.gather()
+            processor.let_go()
             assert os.sched_getaffinity(0) == earlier() == later() == before
-
-
-@needs_processors
-def test_while_busy_they_stay_together_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = os.sched_getaffinity(0)
-    processor = OneProcessor()
-    processor.gather()
-    processor.let_go(busy=True)
-    assert len(os.sched_getaffinity(0)) == 1
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + MOST_S + 1)
-    processor.let_go(busy=True)
-    assert os.sched_getaffinity(0) == before
 
 
 @needs_processors
 def test_another_programs_process_is_left_alone() -> None:
     before = os.sched_getaffinity(0)
-    OneProcessor(ours=False).gather()
+    assert not OneProcessor(ours=False).gather()
     assert os.sched_getaffinity(0) == before
 
 
 @needs_processors
-def test_where_it_is_not_allowed_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_thread: int, _processors: object) -> None:
-        raise PermissionError
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_it_is_not_allowed_all_threads_stay_as_they_were(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:
+    before, real, tried = os.sched_getaffinity(0), os.sched_setaffinity, 0
+
+    def refuse_the_second(thread: int, processors: set[int]) -> None:
+        nonlocal tried
+        tried += 1
+        if tried == allowed + 1:
+            raise PermissionError
+        real(thread, processors)
 
     processor = OneProcessor()
-    monkeypatch.setattr(os, "sched_setaffinity", refuse)
-    processor.gather()
-    processor.let_go(busy=False)
-    monkeypatch.undo()
-    assert len(os.sched_getaffinity(0)) > 1
+    with another_thread() as other:
+        monkeypatch.setattr(os, "sched_setaffinity", refuse_the_second)
+        assert not processor.gather()
+        assert os.sched_getaffinity(0) == other() == before
+        assert not processor.gather(), "it is not tried again"
+
+
+@needs_processors
+def test_all_threads_that_may_go_get_their_processors_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real, refused = os.sched_getaffinity(0), os.sched_setaffinity, False
+
+    def refuse_the_first(thread: int, processors: set[int]) -> None:
+        nonlocal refused
+        if not refused:
+            refused = True
+            raise OSError(22, "Invalid argument")
+        real(thread, processors)
+
+    processor = OneProcessor()
+    with another_thread() as other:
+        assert processor.gather()
+        monkeypatch.setattr(os, "sched_setaffinity", refuse_the_first)
+        processor.let_go()
+        assert other() == before
+
+
+@needs_processors
+@pytest.mark.parametrize("stat", [None, "", "1 (python) S 2"])
+def test_without_a_proc_that_says_the_processor_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch, stat: str | None
+) -> None:
+    def read_text(path: Path, **_: object) -> str:
+        if stat is None:
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return stat
+
+    before = os.sched_getaffinity(0)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert not OneProcessor().gather()
+    assert os.sched_getaffinity(0) == before
 
 
 @needs_processors
@@ -105,5 +134,5 @@ def test_a_thread_that_ends_meanwhile_is_passed_over(monkeypatch: pytest.MonkeyP
 
     with another_thread() as other:
         monkeypatch.setattr(os, "sched_setaffinity", first_one_is_gone)
-        OneProcessor().gather()
+        assert OneProcessor().gather()
         assert len(other()) == 1

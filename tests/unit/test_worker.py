@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from sg_hybrid.errors import BundleRefused
-from sg_hybrid.one_processor import MANY, OneProcessor
+from sg_hybrid.one_processor import MANY, MOST_S, OneProcessor
 from sg_hybrid.parts import Parts
 from sg_hybrid.race import CycleLimits
 from sg_hybrid.worker import Worker
@@ -79,30 +79,48 @@ async def test_takes_of_one_session_are_coached_in_order_and_sessions_side_by_si
 
 
 class SpiedProcessor(OneProcessor):
-    """Says what it was asked for."""
+    """Notes when the threads were on one processor."""
 
     def __init__(self) -> None:
         super().__init__(ours=False)
-        self.asked: list[str] = []
+        self.times: list[tuple[float, float]] = []
+        self._since: float | None = None
 
-    def gather(self) -> None:
-        self.asked.append("gather")
+    def gather(self) -> bool:
+        if self._since is not None:
+            return False
+        self._since = anyio.current_time()
+        return True
 
-    def let_go(self, *, busy: bool) -> None:
-        self.asked.append("keep" if busy else "let go")
+    def let_go(self) -> None:
+        if self._since is not None:
+            self.times.append((self._since, anyio.current_time()))
+            self._since = None
 
 
-@pytest.mark.parametrize("sessions", [1, MANY])
-async def test_many_takes_at_once_are_coached_on_one_processor_until_their_hints_are_out(sessions: int) -> None:
-    made, spy = parts(bundles=FakeBundles(emit_takes=1.0), gate=FakeGate(enabled=False)), SpiedProcessor()
+@pytest.mark.parametrize(
+    ("sessions", "hint_takes", "together_s"), [(MANY, 1.0, 1.0), (1, 0.05, 0.05 * MANY), (1, 1.0, MOST_S)]
+)
+async def test_many_takes_at_once_are_coached_on_one_processor_until_their_hints_are_out_but_not_for_long(
+    sessions: int, hint_takes: float, together_s: float
+) -> None:
+    made, spy = parts(bundles=FakeBundles(emit_takes=hint_takes), gate=FakeGate(enabled=False)), SpiedProcessor()
     takes = [made.bundles.add(f"a{n}", session(session_id=UUID(int=n % sessions + 1))) for n in range(MANY)]
     async with Worker.opened(replace(made, processor=spy)) as worker:
+        begin = anyio.current_time()
         await worker.dispatch(takes)
-        await anyio.sleep(0.5)
-        assert set(spy.asked) == {"gather"}
         await worker.runner.active.quiet()
-        assert spy.asked[-1] == "let go"
-        assert spy.asked.count("keep") == sessions - 1
+    assert spy.times == [pytest.approx((begin, begin + together_s))]
+
+
+async def test_at_the_end_the_threads_get_their_processors_back() -> None:
+    made, spy = parts(bundles=FakeBundles(emit_takes=20.0), gate=FakeGate(enabled=False)), SpiedProcessor()
+    takes = [made.bundles.add(f"a{n}", session(session_id=UUID(int=n + 1))) for n in range(MANY)]
+    async with Worker.opened(replace(made, processor=spy)) as worker:
+        await worker.dispatch(takes)
+        worker.life.stop()
+        worker.life.stop()
+    assert len(spy.times) == 1
 
 
 async def test_fewer_takes_are_coached_wherever_they_come() -> None:
@@ -111,7 +129,7 @@ async def test_fewer_takes_are_coached_wherever_they_come() -> None:
     async with Worker.opened(replace(made, processor=spy)) as worker:
         await worker.dispatch(takes)
         await worker.runner.active.quiet()
-    assert "gather" not in spy.asked
+    assert spy.times == []
 
 
 async def test_watching_coaches_what_comes_and_ends_when_told() -> None:
