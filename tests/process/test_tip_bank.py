@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from sg_coach.files import Folder
 from sg_coach.timestamps import utc_text
+from sg_hybrid import ledger as ledger_module
 from sg_hybrid import tip_bank
 from sg_hybrid.ai_client.http import network_error
 from sg_hybrid.errors import (
@@ -31,10 +32,20 @@ from sg_hybrid.errors import (
     AiTimeout,
     AiUsedUp,
 )
-from sg_hybrid.ledger import MAX_USAGE_BYTES, DailyLimits, Day, Ledger, MeteredCoach, MeteredGate, may_call, read_usage
+from sg_hybrid.ledger import (
+    KEPT_DAYS,
+    MAX_USAGE_BYTES,
+    DailyLimits,
+    Day,
+    Ledger,
+    MeteredCoach,
+    MeteredGate,
+    may_call,
+    read_usage,
+)
 from sg_hybrid.models import AiReply, CoachRequest, Usage
 from sg_hybrid.prepared import PreparedTip, TipClass, TipKey
-from sg_hybrid.tip_bank import TipBank, file_name
+from sg_hybrid.tip_bank import TipBank, document_from_tip, file_name
 from tests.fake_edges import FakeGate
 
 NOW = datetime(2026, 2, 4, 12, tzinfo=UTC)
@@ -156,6 +167,8 @@ async def test_a_tip_of_yesterday_is_not_shown(root: Path, clock: WallClock) -> 
         b"[]",
         b'{"class": "timing_warn", "texts": ["Within 35 ms."], "model_id": "a:b@c"}',
         b'{"class": "sorcery"}',
+        json.dumps(document_from_tip(replace(TIP, model_id="no model"))).encode(),
+        json.dumps(document_from_tip(replace(TIP, texts=()))).encode(),
     ],
 )
 async def test_what_is_no_tip_is_no_tip(root: Path, clock: WallClock, content: bytes) -> None:
@@ -163,6 +176,15 @@ async def test_what_is_no_tip_is_no_tip(root: Path, clock: WallClock, content: b
     (root / "prepared" / file_name(KEY)).write_bytes(content)
     bank = await TipBank.open(root, clock)
     assert len(bank) == 0
+
+
+async def test_a_start_removes_what_a_crash_left_and_nothing_of_others(root: Path, clock: WallClock) -> None:
+    await (await TipBank.open(root, clock)).put(TIP)
+    file = root / "prepared" / file_name(KEY)
+    for name in (f".{file.name}.4711-1.tmp", "notes.txt", ".hidden.json"):
+        (file.parent / name).write_text("x")
+    assert (await TipBank.open(root, clock)).peek(KEY) == TIP
+    assert {path.name for path in file.parent.iterdir()} == {file.name, "notes.txt", ".hidden.json"}
 
 
 async def test_a_folder_among_the_tips_stays_and_keeps_no_other_from_being_read(root: Path, clock: WallClock) -> None:
@@ -202,6 +224,37 @@ async def test_figures_that_did_not_change_are_not_written(root: Path, clock: Wa
     await again.load()
     await again.save()
     assert (root / "usage.json").stat().st_ino == before.st_ino
+
+
+async def test_figures_are_on_the_disk_soon_and_not_only_at_the_end(
+    root: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "SAVE_PAUSE_S", 0.01)
+    ledger = Ledger(root, clock, LIMITS)
+    async with anyio.create_task_group() as group:
+        group.start_soon(ledger.run)
+        for takes in (1, 2):
+            ledger.count("none")
+            with anyio.fail_after(10):
+                while read_usage(root).get("2026-02-04") != Day(none=takes):
+                    await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+
+
+async def test_figures_are_kept_for_a_month(root: Path, clock: WallClock) -> None:
+    ledger = Ledger(root, clock, LIMITS)
+    for _ in range(KEPT_DAYS + 1):
+        ledger.count("none")
+        clock.wall += timedelta(days=1)
+    await ledger.save()
+    assert list(read_usage(root)) == [str((NOW + timedelta(days=1 + day)).date()) for day in range(KEPT_DAYS)]
+
+
+async def test_beyond_the_days_limit_the_switch_says_so_and_stays_on(root: Path, clock: WallClock) -> None:
+    gate = MeteredGate(FakeGate(), Ledger(root, clock, DailyLimits(calls=0, tokens=1000)), "live")
+    state = gate.state()
+    assert (state.enabled, state.key_present, state.may_ask) == (True, True, False)
+    assert state.why == "set by the test The day's limit is used up."
 
 
 class Says:

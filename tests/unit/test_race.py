@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sg_hybrid.cycle import CycleRunner
 from sg_hybrid.errors import AiBusy, AiError, AiInvalid, AiRejected, AiUnreachable, AiUsedUp
 from sg_hybrid.models import AiAddendum, AiReply
 from sg_hybrid.race import CycleLimits, Race
 from tests.fake_edges import FakeBundles, FakeGate, FakeScores, FakeTips, ScriptedCoach, reply, session
-from tests.fakes import FakeClock, MemorySpool
+from tests.fakes import EPOCH, FakeClock, MemorySpool
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Table:
     tips: FakeTips = field(default_factory=FakeTips)
     limits: CycleLimits = field(default_factory=CycleLimits)
     sources: list[str] = field(default_factory=list)
+    stops: bool = False
 
     @asynccontextmanager
     async def runner(self) -> AsyncIterator[CycleRunner]:
@@ -47,6 +50,7 @@ class Table:
                 tips=self.tips,
                 limits=self.limits,
                 calls=calls,
+                shutting_down=lambda: self.stops,
                 count=self.sources.append,
             )
 
@@ -125,10 +129,13 @@ async def test_a_call_without_end_is_given_up_after_the_late_window() -> None:
 async def test_an_error_leaves_a_deterministic_bundle(error: Exception) -> None:
     table = Table(coach=ScriptedCoach(default=(0.1, error)))
     clip = table.bundles.add("clip_a")
-    async with table.runner() as runner:
-        report = await runner.run(clip)
+    with capture_logs() as logs:
+        async with table.runner() as runner:
+            report = await runner.run(clip)
     here = table.bundles.bundles[clip]
     assert report.ai_status == "error"
+    kinds = [line["kind"] for line in logs if line["event"] == "ai_failed"]
+    assert kinds == [error.kind if isinstance(error, AiError) else "bug"]
     assert here.coaching is not None
     assert here.settled
     assert here.ai is None
@@ -242,6 +249,38 @@ async def test_a_tip_that_is_not_relevant_stays_where_it_is(other: dict[str, obj
     assert table.pending() == ["clip_a"]
 
 
+@pytest.mark.parametrize(
+    ("refuses_for_s", "stops", "kept_after_s", "tries"),
+    [
+        (0.0, False, 0.0, 0),
+        (3.0, False, 3.5, 3),
+        (100.0, False, 108.5, 7),
+        (120.0, False, None, 8),
+        (3.0, True, None, 1),
+    ],
+)
+async def test_a_late_reply_is_kept_on_a_disk_that_refuses_for_a_while_unless_the_worker_ends(
+    refuses_for_s: float, stops: bool, kept_after_s: float | None, tries: int
+) -> None:
+    table = Table(coach=ScriptedCoach(default=(1.0, reply())))
+    clip = table.bundles.add("clip_a")
+    with capture_logs() as logs:
+        async with table.runner() as runner:
+            await runner.run(clip)
+            table.stops = stops
+            table.spool.broken = OSError(28, "No space left on device") if refuses_for_s else None
+            begin = anyio.current_time() + 0.5
+            await anyio.sleep_until(begin + refuses_for_s)
+            table.spool.broken = None
+            await runner.active.quiet()
+            if kept_after_s is not None:
+                assert anyio.current_time() == pytest.approx(begin + kept_after_s)
+    assert [line["event"] for line in logs].count("late_reply_not_kept") == tries
+    assert table.pending() == ([] if kept_after_s is None else ["clip_a"])
+    if kept_after_s is not None:
+        assert table.spool.pending["clip_a"].queued_at == EPOCH + timedelta(seconds=1), "its time began when it came"
+
+
 async def test_switched_off_nothing_is_applied() -> None:
     table = Table(coach=ScriptedCoach(default=(1.0, reply())))
     first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b")
@@ -308,6 +347,16 @@ async def test_calls_beyond_the_limit_are_not_made() -> None:
             group.start_soon(runner.run, clip)
     assert len(table.coach.asked) == 2
     assert all(here.coaching for here in table.bundles.bundles.values())
+
+
+async def test_a_take_whose_call_is_not_made_waits_for_none() -> None:
+    table = Table(limits=CycleLimits(max_open_calls=0), tips=FakeTips(left=1))
+    first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b")
+    async with table.runner() as runner:
+        begin = anyio.current_time()
+        reports = [await runner.run(clip) for clip in (first, second)]
+        assert anyio.current_time() == begin
+    assert [report.ai_origin for report in reports] == ["prepared", None]
 
 
 async def test_bad_input_is_reported_and_the_next_take_goes_on() -> None:
@@ -481,6 +530,42 @@ def test_a_late_reply_without_early_tip_closes_the_race_with_nothing() -> None:
     assert race.decided.is_set()
     assert race.won is None
     assert not race.has_shown_early(whole)
+
+
+def test_an_early_tip_at_the_deadline_is_late() -> None:
+    """The process was frozen: the tip is looked at before the deadline is."""
+    race = Race(closes_at=0.5)
+    race.offer_early(_addendum(), 0.5)
+    race.close()
+    assert race.won is None
+
+
+@pytest.mark.parametrize("how", ["offer", "offer late", "close", "withdraw"])
+def test_a_prepared_tip_comes_too_late_for_a_race_that_is_won_or_closed(how: str) -> None:
+    race, live = Race(closes_at=0.5), _addendum()
+    if how.startswith("offer"):
+        race.offer(live, 0.4 if how == "offer" else 0.5)
+    elif how == "close":
+        race.close()
+    else:
+        race.withdraw()
+    race.settle_for(_addendum())
+    assert (race.won, race.origin) == (live if how == "offer" else None, "live")
+
+
+async def test_a_host_that_stops_waiting_for_a_cycle_leaves_no_tip_half_way() -> None:
+    table = Table(coach=ScriptedCoach(script={"clip_a": (1.0, reply()), "clip_b": (0.1, reply())}))
+    first, second = table.bundles.add("clip_a"), table.bundles.add("clip_b")
+    async with table.runner() as runner:
+        await runner.run(first)
+        await runner.active.quiet()
+        table.bundles.settle_takes = 1.0
+        with anyio.move_on_after(0.5):
+            await runner.run(second)
+    here = table.bundles.bundles[second]
+    assert here.ai is not None
+    assert here.queued is not None
+    assert (table.pending(), table.spool.claimed) == ([], {})
 
 
 async def test_a_reply_that_comes_while_switched_off_is_not_shown_early_when_switched_on_again() -> None:

@@ -154,6 +154,32 @@ async def test_an_end_waits_for_a_late_reply_within_the_grace_period() -> None:
     assert sorted(made.spool.pending) == ["a"]
 
 
+async def test_an_end_does_not_cut_off_a_late_reply_that_is_being_kept() -> None:
+    class Slow(MemorySpool):
+        async def put(self, *reply: Any) -> None:
+            await anyio.sleep(1.0)
+            await super().put(*reply)
+
+    clock = FakeClock()
+    made = replace(parts(coach=ScriptedCoach(default=(4.8, reply()))), clock=clock, spool=Slow(clock))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.1)
+    assert sorted(made.spool.pending) == ["a"]
+
+
+async def test_nobody_is_asked_any_more_about_a_hint_that_comes_out_during_the_end() -> None:
+    made = parts(bundles=FakeBundles(emit_takes=1.0))
+    clip = made.bundles.add("a")
+    async with Worker.opened(made) as worker:
+        await worker.dispatch([clip])
+        await anyio.sleep(0.5)
+        worker.life.stop()
+    assert made.bundles.bundles[clip].settled
+    assert made.coach.asked == []
+
+
 async def test_an_end_waits_no_longer_than_the_grace_period() -> None:
     made = parts(coach=ScriptedCoach(default=(20.0, reply())))
     clip = made.bundles.add("a")
