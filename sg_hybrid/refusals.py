@@ -25,7 +25,7 @@ class Refusals:
         """
         self._beside[bundle] = self._tried_again.pop(bundle, None)
         if len(self._beside) > MOST_REFUSED:
-            del self._beside[next(iter(self._beside))]
+            self._beside.pop(next(iter(self.beside())), None)  # of a copy: another thread may forget one meanwhile
 
     def forget(self, bundle: str) -> None:
         """Another take stands there, or the same one anew: what was is over. Safe in any thread."""
@@ -39,5 +39,5 @@ class Refusals:
         """Return those of these bundles, and what stands beside their takes now, that are still refused."""
         self._tried_again = {bundle: beside for bundle, beside in corrected.items() if bundle in self._beside}
         for bundle in self._tried_again:
-            del self._beside[bundle]
+            self._beside.pop(bundle, None)  # another thread may have forgotten it meanwhile
         return list(self._tried_again)

@@ -65,6 +65,7 @@ def test_wall_clock_before_and_boot_clock_after_the_first_look_add_up(
     age = age_at(NOW - timedelta(milliseconds=waited_ms), boottime=boottime)
 
     assert policy.is_expired(age, boottime + more_ms / 1000) is (waited_ms + more_ms > TTL_S * 1000)
+    assert not age.future
 
 
 @given(ahead_ms=st.integers(1, 10**14), boottime=boottimes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sg_hybrid.refusals import MOST_REFUSED, Refusals
 
 
@@ -23,6 +25,21 @@ def test_a_take_that_came_anew_is_forgotten() -> None:
     assert refusals.bring_again({"a": 7}) == []
     refusals.note("a")
     assert refusals.beside() == {"a": None}
+
+
+def test_a_take_that_comes_anew_while_it_is_tried_again_harms_nobody() -> None:
+    refusals = Refusals()
+    refusals.note("a")
+
+    class Meanwhile(dict[str, int]):
+        """After it was looked at, another thread forgets the take."""
+
+        def items(self) -> Any:
+            yield from super().items()
+            refusals.forget("a")
+
+    refusals.bring_again(Meanwhile(a=7))
+    assert refusals.beside() == {}
 
 
 def test_a_try_before_the_last_look_says_nothing() -> None:
