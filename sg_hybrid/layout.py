@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -176,8 +177,9 @@ class Walk:
         if _is_hidden(entry.name) or entry.path in self._roots:
             return False
         if entry.is_symlink():
-            if entry.is_dir():
-                self._report(entry.path, SYMLINK)
+            with suppress(OSError):  # one that leads round in a circle, or to where we may not look
+                if entry.is_dir():
+                    self._report(entry.path, SYMLINK)
             return False
         return entry.is_dir(follow_symlinks=False)
 

@@ -286,6 +286,14 @@ async def test_symlinks_and_missing_roots_are_reported_once(root: Path, tmp_path
     assert [event["root"] for event in named(logged, "bundle_root_missing")] == [str(tmp_path / "missing")]
 
 
+def test_a_symlink_that_leads_round_in_a_circle_hides_no_take(root: Path, logged: list[Any]) -> None:
+    bundles = [put(root / DAY / "clip_1"), put(root / "ota_bundle__clip_2")]
+    for folder in (root, root / DAY):
+        (folder / "circle").symlink_to("circle")
+    assert sorted(DiskIntake([root]).scan()) == sorted(bundles)
+    assert logged == []
+
+
 async def test_a_lone_take_never_overtakes_takes_that_are_being_looked_at(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

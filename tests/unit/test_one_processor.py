@@ -60,6 +60,20 @@ def test_all_threads_share_one_processor_and_get_theirs_back() -> None:
 
 
 @needs_processors
+def test_the_processor_is_the_one_where_the_caller_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.sched_getaffinity(0)
+    for here in allowed:
+        os.sched_setaffinity(0, {here})
+        processor = OneProcessor()
+        with another_thread() as other, monkeypatch.context() as patch:
+            patch.setattr(os, "sched_getaffinity", lambda _thread: allowed)
+            assert processor.gather()
+            patch.undo()
+            assert other() == {here}
+            processor.let_go()
+
+
+@needs_processors
 def test_another_programs_process_is_left_alone() -> None:
     before = os.sched_getaffinity(0)
     assert not OneProcessor(ours=False).gather()
