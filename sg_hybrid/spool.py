@@ -20,7 +20,7 @@ import anyio
 import structlog
 
 from sg_coach.digest import sha256_bytes
-from sg_coach.errors import InvalidInput
+from sg_coach.errors import CoachError, InvalidInput
 from sg_coach.timestamps import parse_rfc3339, utc_text
 
 from . import policy
@@ -197,7 +197,7 @@ class DiskSpool:
         async with self._held():
             try:
                 await state.hop(complete, state.root, clip_id, claim.document)
-            except OSError:
+            except (OSError, CoachError):
                 self._to_finish.append(claim)
                 self._needed.set()
                 raise
@@ -212,7 +212,7 @@ class DiskSpool:
         async with self._held():
             try:
                 change = await state.hop(put_back, state.root, clip_id, partial(state.superseding, clip_id))
-            except OSError:
+            except (OSError, CoachError):
                 self._to_give_back.append(claim)
                 self._needed.set()
                 raise
@@ -257,10 +257,10 @@ class DiskSpool:
         to_finish, self._to_finish = self._to_finish, []
         to_give_back, self._to_give_back = self._to_give_back, []
         for claim in to_finish:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, CoachError):
                 await self.finish(claim)
         for claim in to_give_back:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, CoachError):
                 await self.give_back(claim)
 
     async def expire_due(self) -> int:

@@ -416,6 +416,24 @@ async def test_a_return_that_the_disk_refused_is_made_up_for_by_the_sweeper(
     assert await spool.claim(query("clip_next"), BUNDLE) is not None
 
 
+@pytest.mark.parametrize(("end", "ends_in"), [("finish", "applied"), ("give_back", "pending")])
+async def test_a_claim_in_a_folder_that_others_may_write_ends_once_it_is_private_again(
+    end: str, ends_in: str, root: Path, spool: DiskSpool
+) -> None:
+    await spool.put(addendum(), context())
+    claim = await spool.claim(query(), BUNDLE)
+    assert claim is not None
+    (root / "claimed").chmod(0o777)
+    with pytest.raises(UnsafePath, match="claimed"):
+        await getattr(spool, end)(claim)
+    await spool.refresh()
+    (root / "claimed").chmod(0o700)
+
+    await spool.refresh()
+
+    assert (names(root, "claimed"), names(root, ends_in)) == ([], [ENTRY])
+
+
 async def test_an_entry_that_cannot_be_removed_is_not_applied_and_not_forgotten(
     root: Path, spool: DiskSpool, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
