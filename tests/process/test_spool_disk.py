@@ -313,6 +313,26 @@ async def test_an_applied_reply_stays_in_the_audit_although_somebody_removed_it(
 # A disk that refuses
 
 
+@pytest.mark.parametrize("folder", ["context", "pending"])
+async def test_a_put_whose_folder_cannot_be_made_durable_leaves_nothing(
+    folder: str, root: Path, spool: DiskSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = os.fsync, list[str]()
+
+    def fsync(fd: int) -> None:
+        name = os.readlink(f"/proc/self/fd/{fd}")
+        if name == str(root / folder) and not refused:
+            refused.append(name)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="No space"):
+        await spool.put(addendum(), context())
+
+    assert (refused, names(root, "pending"), names(root, "context")) == ([str(root / folder)], [], [])
+
+
 async def test_a_put_that_fails_claims_no_success_and_leaves_nothing(
     root: Path, spool: DiskSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
