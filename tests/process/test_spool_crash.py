@@ -263,6 +263,18 @@ def test_an_entry_that_a_power_cut_left_in_both_folders_is_one_entry(tmp_path: P
     assert (queue.standing("claimed"), queue.standing("pending")) == ([], ["Old."])
 
 
+def test_an_applied_reply_that_a_power_cut_left_in_both_folders_is_one_copy(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.make()
+    queue.put(OLD)
+    queue.claim(OLD)
+    (queue.queue / "applied" / ENTRY).write_bytes((queue.queue / "claimed" / ENTRY).read_bytes())
+
+    assert recover(queue.queue, lambda bundle, digest: True).finished == 1
+
+    assert [names(queue.queue, folder) for folder in ("claimed", "applied", "context")] == [[], [ENTRY], []]
+
+
 def test_what_stands_in_the_folders_and_is_not_ours_survives_a_start(tmp_path: Path) -> None:
     queue = Queue(tmp_path)
     queue.make()

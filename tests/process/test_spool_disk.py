@@ -285,6 +285,24 @@ async def test_a_superseded_reply_leaves_a_log_event(spool: DiskSpool) -> None:
     assert spool.snapshot().superseded == 1
 
 
+async def test_a_reply_that_is_given_back_when_a_newer_one_waits_leaves_a_log_event(
+    root: Path, spool: DiskSpool
+) -> None:
+    await spool.put(addendum(coaching_tip="Old."), context())
+    claim = await spool.claim(query(), BUNDLE)
+    assert claim is not None
+    await spool.put(addendum(coaching_tip="New."), context())
+
+    with capture_logs() as logs:
+        await spool.give_back(claim)
+
+    assert ("reply_expired", "superseded") in [(event["event"], event.get("reason")) for event in logs]
+    assert (spool.snapshot().superseded, names(root, "claimed")) == (1, [])
+    newer = await spool.claim(query(), BUNDLE)
+    assert newer is not None
+    assert b"New." in newer.document
+
+
 async def test_a_newer_reply_that_expires_takes_nothing_from_the_older_one_that_is_being_applied(
     root: Path, spool: DiskSpool, clock: FakeClock
 ) -> None:
