@@ -99,7 +99,8 @@ class SpiedProcessor(OneProcessor):
 
 
 @pytest.mark.parametrize(
-    ("sessions", "hint_takes", "together_s"), [(MANY, 1.0, 1.0), (1, 0.05, 0.05 * MANY), (1, 1.0, MOST_S)]
+    ("sessions", "hint_takes", "together_s"),
+    [(MANY, 1.0, 1.0), (MANY - 1, 1.0, 2.0), (1, 0.05, 0.05 * MANY), (1, 1.0, MOST_S)],
 )
 async def test_many_takes_at_once_are_coached_on_one_processor_until_their_hints_are_out_but_not_for_long(
     sessions: int, hint_takes: float, together_s: float
@@ -110,6 +111,7 @@ async def test_many_takes_at_once_are_coached_on_one_processor_until_their_hints
         begin = anyio.current_time()
         await worker.dispatch(takes)
         await worker.runner.active.quiet()
+        await anyio.sleep(MOST_S)
     assert spy.times == [pytest.approx((begin, begin + together_s))]
 
 
@@ -305,6 +307,29 @@ async def test_cancelling_the_host_still_finishes_the_writes() -> None:
             await worker.dispatch([clip])
             await anyio.sleep_forever()
     assert bundles.bundles[clip].settled
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_an_end_writes_the_session_index_and_the_days_figures(cancelled: bool) -> None:
+    written: list[str] = []
+
+    class SlowScores(FakeScores):
+        async def flush(self) -> bool:
+            await anyio.sleep(1.0)
+            written.append("index")
+            return True
+
+    class SlowLedger(FakeLedger):
+        async def save(self) -> None:
+            await anyio.sleep(1.0)
+            written.append("figures")
+
+    made = replace(parts(), scores=SlowScores(), ledger=SlowLedger())
+    with anyio.CancelScope() as host:
+        async with Worker.opened(made):
+            if cancelled:
+                host.cancel()
+    assert written == ["index", "figures"]
 
 
 async def test_so_many_takes_at_once_wait_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
