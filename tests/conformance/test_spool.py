@@ -224,6 +224,24 @@ async def test_a_reply_given_back_after_a_newer_one_came_is_discarded(queue: Mem
     assert json.loads((await claimed(queue)).document)["coaching_tip"] == "New."
 
 
+async def test_a_sweep_is_needed_when_a_reply_begins_to_wait(queue: Memory | Disk) -> None:
+    async def is_needed() -> bool:
+        with anyio.move_on_after(0.02):
+            await queue.spool.until_needed()
+            return True
+        return False
+
+    assert not await is_needed()
+    await put(queue, "clip_a")
+    assert await is_needed()
+    await queue.spool.refresh()
+    assert not await is_needed()
+    claim = await claimed(queue)
+    assert not await is_needed()
+    await queue.spool.give_back(claim)
+    assert await is_needed()
+
+
 async def test_a_newer_reply_waits_until_the_older_one_of_its_clip_is_applied(queue: Memory | Disk) -> None:
     await put(queue, "clip_a", tip="Old.")
     older = await claimed(queue)

@@ -120,6 +120,14 @@ class TestInbox:
         inbox.open()
         assert [names(await anext(inbox)) for _ in range(3)] == [["missed"], ["now"], ["old"]]
 
+    async def test_all_batches_that_were_missed_come_before_what_is_live(self) -> None:
+        inbox = Inbox()
+        inbox.put_live([take("now")])
+        inbox.put_scanned([take(f"{n:04}", n) for n in range(2 * BATCH + 1)])
+        inbox.open()
+        got = [names(await anext(inbox))[0] for _ in range(4)]
+        assert got == ["0000", f"{BATCH:04}", f"{2 * BATCH:04}", "now"]
+
     async def test_what_looks_coached_keeps_nobody_waiting(self) -> None:
         inbox = Inbox()
         inbox.put_live([take("now", 9)])
@@ -171,9 +179,9 @@ class TestInbox:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(receive)
-            for n in range(3):
+            for n, put in enumerate([inbox.put_live, inbox.put_live, inbox.put_scanned]):
                 await anyio.sleep(60)
-                inbox.put_live([take(f"{n}")])
+                put([take(f"{n}")])
             await anyio.sleep(60)
             tasks.cancel_scope.cancel()
         assert got == [["0"], ["1"], ["2"]]
