@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.lowlevel
 import pytest
 from structlog.testing import capture_logs
 
@@ -96,6 +97,18 @@ async def test_it_sweeps_in_its_interval_whatever_the_disk_does_and_cleans_once_
 
     assert spool.asked.count("expire") == sweeps
     assert spool.asked.count("clean 30") == cleanings
+
+
+async def test_a_disk_that_refuses_to_end_a_claim_is_not_asked_more_often_than_others() -> None:
+    class Needed(ScriptedSpool):
+        async def until_needed(self) -> None:
+            assert len(self.asked) < 100, "it never stops asking"
+            await anyio.lowlevel.checkpoint()
+
+    spool = Needed(left=0)
+    with anyio.move_on_after(59):
+        await Sweeper(spool, FakeClock(), interval_s=5).run()
+    assert spool.asked.count("refresh") == 12
 
 
 async def test_with_an_unset_clock_it_asks_again_in_minutes_until_somebody_set_it() -> None:
