@@ -61,7 +61,8 @@ class CycleRunner:
     tips: Tips
     limits: CycleLimits
     calls: TaskGroup
-    shutting_down: Callable[[], bool] = lambda: False
+    stop_asked: anyio.Event = field(default_factory=anyio.Event)
+    """Set when the worker is to end: then no call begins."""
     count: Callable[[TipSource], None] = lambda _source: None
     """Told for each take with the AI on where its tip came from."""
     active: Active = field(default_factory=Active, init=False)
@@ -70,7 +71,7 @@ class CycleRunner:
     _outcomes: Outcomes = field(default_factory=Outcomes, init=False)
 
     def __post_init__(self) -> None:
-        self._late = LateReplies(self.spool, self.clock, self.shutting_down)
+        self._late = LateReplies(self.spool, self.clock, self.stop_asked)
 
     async def run(
         self, bundle: Path, *, hinted: Callable[[], None] = lambda: None, rules: RulesSide | None = None
@@ -153,7 +154,7 @@ class CycleRunner:
         """Start the call if one may be made; return its race. The outcome's status says how it stands without reply."""
         race = Race(coached.t0 + self.limits.reply_deadline_s)
         outcome.status = "not_requested"
-        if not state.may_ask or self.shutting_down():
+        if not state.may_ask or self.stop_asked.is_set():
             race.give_up()
         elif self.open_calls >= self.limits.max_open_calls:
             _log.warning("ai_not_asked", clip=coached.take.clip_id, reason="too many open calls", open=self.open_calls)

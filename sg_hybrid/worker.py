@@ -83,7 +83,7 @@ class Worker:
             tips=parts.tips,
             limits=parts.limits,
             calls=tasks,
-            shutting_down=lambda: self.life.stopping,
+            stop_asked=self.life.stop_asked,
             count=parts.ledger.count,
         )
 

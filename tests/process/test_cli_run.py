@@ -93,7 +93,9 @@ def test_many_takes_at_once_take_one_processor(cli: Cli) -> None:
             time.sleep(0.001)
     _, error = program.communicate()
     assert program.returncode == 0, error
-    assert seen == [len(os.sched_getaffinity(0)), 1, len(os.sched_getaffinity(0))]
+    all_of_them = len(os.sched_getaffinity(0))
+    assert seen[:2] == [all_of_them, 1]
+    assert seen[-1] == all_of_them  # on a slow machine it may gather them more than once
 
 
 def test_run_once_says_which_take_the_disk_refused(cli: Cli) -> None:

@@ -34,7 +34,7 @@ class Table:
     tips: FakeTips = field(default_factory=FakeTips)
     limits: CycleLimits = field(default_factory=CycleLimits)
     sources: list[str] = field(default_factory=list)
-    stops: bool = False
+    stop_asked: anyio.Event = field(default_factory=anyio.Event)
 
     @asynccontextmanager
     async def runner(self) -> AsyncIterator[CycleRunner]:
@@ -50,7 +50,7 @@ class Table:
                 tips=self.tips,
                 limits=self.limits,
                 calls=calls,
-                shutting_down=lambda: self.stops,
+                stop_asked=self.stop_asked,
                 count=self.sources.append,
             )
 
@@ -250,31 +250,36 @@ async def test_a_tip_that_is_not_relevant_stays_where_it_is(other: dict[str, obj
 
 
 @pytest.mark.parametrize(
-    ("refuses_for_s", "stops", "kept_after_s", "tries"),
+    ("refuses_for_s", "stop_after_s", "kept_after_s", "tries"),
     [
-        (0.0, False, 0.0, 0),
-        (3.0, False, 3.5, 3),
-        (100.0, False, 108.5, 7),
-        (120.0, False, None, 8),
-        (3.0, True, None, 1),
+        (0.0, None, 0.0, 0),
+        (3.0, None, 3.5, 3),
+        (100.0, None, 108.5, 7),
+        (120.0, None, None, 8),
+        # Once the worker is to end there is but its grace period: it is tried at once, and again every half second.
+        (2.7, 0.0, 3.0, 6),
+        (5.7, 5.0, 6.0, 6),
+        (100.0, 0.0, None, 8),
     ],
 )
-async def test_a_late_reply_is_kept_on_a_disk_that_refuses_for_a_while_unless_the_worker_ends(
-    refuses_for_s: float, stops: bool, kept_after_s: float | None, tries: int
+async def test_a_late_reply_is_kept_on_a_disk_that_refuses_for_a_while(
+    refuses_for_s: float, stop_after_s: float | None, kept_after_s: float | None, tries: int
 ) -> None:
     table = Table(coach=ScriptedCoach(default=(1.0, reply())))
     clip = table.bundles.add("clip_a")
     with capture_logs() as logs:
         async with table.runner() as runner:
             await runner.run(clip)
-            table.stops = stops
             table.spool.broken = OSError(28, "No space left on device") if refuses_for_s else None
             begin = anyio.current_time() + 0.5
+            if stop_after_s is not None:
+                await anyio.sleep_until(begin + stop_after_s - 0.001)
+                table.stop_asked.set()
             await anyio.sleep_until(begin + refuses_for_s)
             table.spool.broken = None
             await runner.active.quiet()
             if kept_after_s is not None:
-                assert anyio.current_time() == pytest.approx(begin + kept_after_s)
+                assert anyio.current_time() == pytest.approx(begin + kept_after_s, abs=0.002)
     assert [line["event"] for line in logs].count("late_reply_not_kept") == tries
     assert table.pending() == ([] if kept_after_s is None else ["clip_a"])
     if kept_after_s is not None:
