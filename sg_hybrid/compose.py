@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,8 +59,9 @@ class HybridWorker:
 
     While the block runs, new takes in the bundle roots are noticed and coached (`watch=False` leaves that out), and
     tips are prepared for takes to come (`prepare=False`: those that are there are used, and no others asked for).
-    `clock` stands in for the machine's clocks. Raises QueueHeld if another worker owns the queue, UnsafePath if the
-    queue cannot be trusted, ConfigError, OSError.
+    `clock` stands in for the machine's clocks. Leave the block for a clean end: a cancel scope around it cancels open
+    calls at once, without the grace period. Raises QueueHeld if another worker owns the queue, UnsafePath if the queue
+    cannot be trusted, ConfigError, OSError.
     """
 
     def __init__(
@@ -155,7 +157,8 @@ class HybridWorker:
         intake = self._intake = DiskIntake(
             settings.bundle_roots, rescan_interval_s=settings.rescan_interval_s, watcher=settings.watcher
         )
-        spool = await DiskSpool.open(root, clock, SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=_lookup_in(intake)))
+        options = SpoolOptions(ttl_s=settings.spool_ttl_s, lookup=partial(_context_of, intake))
+        spool = await DiskSpool.open(root, clock, options)
         with post, QueueLock.acquire(root, _holder(settings, clock)) as lock:
             recovered = asdict(await spool.recover(settle_queued))
             if any(recovered.values()):
@@ -286,15 +289,10 @@ def _holder(settings: Settings, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _lookup_in(intake: DiskIntake) -> Any:
-    def lookup(clip_id: str) -> ReplyContext | None:
-        """Find the session of an entry that somebody else put in, by its clip's bundle."""
-        bundle = intake.find_bundle(clip_id)
-        if bundle is None:
-            return None
-        try:
-            return context_in(bundle)
-        except (CoachError, OSError):
-            return None
-
-    return lookup
+def _context_of(intake: DiskIntake, clip_id: str) -> ReplyContext | None:
+    """Find the session of an entry that somebody else put in, by its clip's bundle."""
+    bundle = intake.find_bundle(clip_id)
+    try:
+        return context_in(bundle) if bundle else None
+    except (CoachError, OSError):
+        return None
