@@ -131,17 +131,18 @@ class Preparer:
         """The diagnosis of the last take: the next one is likely to be the same."""
 
     def take(self, coached: Coached, latency_ms: int) -> AiAddendum | None:
-        """See ports.Tips. New texts are asked for when few are left."""
+        """See ports.Tips. If no text is left, new ones are asked for; if few are, with the next clip."""
         if not self._enabled:
             return None
         self._latest = class_of(coached.evaluation) or self._latest
-        self._want(clip_from(coached.take.tags))
-        key, take = self._key(coached), coached.take
-        while key is not None and (tip := self._bank.take(key)) is not None:
+        key, take, found = self._key(coached), coached.take, None
+        while found is None and key is not None and (tip := self._bank.take(key)) is not None:
             addendum = addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
-            if addendum is not None and _is_grounded(addendum, coached):
-                return addendum
-        return None
+            found = addendum if addendum is not None and _is_grounded(addendum, coached) else None
+        if key is None or self._bank.peek(key) is None:
+            self._want(clip_from(take.tags))
+        self._news.set()  # what was used up is to be saved
+        return found
 
     def _key(self, coached: Coached) -> TipKey | None:
         tip_class = class_of(coached.evaluation)

@@ -146,6 +146,24 @@ async def test_the_same_words_are_never_shown_twice_and_new_ones_are_asked_for()
     assert all(request.facts["diagnosis"] == "timing_warn" for request in desk.coach.asked[9:])
 
 
+async def test_after_a_take_new_texts_are_asked_for_if_none_is_left_else_with_the_next_clip() -> None:
+    """Nobody pays for what the last take of an evening would have used."""
+    desk = Desk()
+    async with desk.preparer() as preparer:
+        preparer.bundle_appeared(Path("b"))
+        await anyio.sleep(4)
+        assert preparer.take(desk.coached(), 450)
+        await anyio.sleep(4)
+        assert len(desk.coach.asked) == 9
+        preparer.bundle_appeared(Path("c"))
+        await anyio.sleep(4)
+        assert len(desk.coach.asked) == 10
+        for _ in range(2):
+            assert preparer.take(desk.coached(), 450)
+        await anyio.sleep(4)
+        assert len(desk.coach.asked) == 11
+
+
 @pytest.mark.parametrize("gate", [FakeGate(enabled=False), FakeGate(key_present=False), FakeGate(within_limits=False)])
 async def test_nobody_is_asked_without_permission_key_or_allowance(gate: FakeGate) -> None:
     desk = Desk(gate=gate)
