@@ -131,22 +131,20 @@ class Preparer:
         """The diagnosis of the last take: the next one is likely to be the same."""
 
     def take(self, coached: Coached, latency_ms: int) -> AiAddendum | None:
-        """See ports.Tips. If no text is left, new ones are asked for; if few are, with the next clip."""
+        """See ports.Tips. New texts are asked for with the next clip; at once, if a class has none left."""
         if not self._enabled:
             return None
-        self._latest = class_of(coached.evaluation) or self._latest
-        key, take, found = self._key(coached), coached.take, None
-        while found is None and key is not None and (tip := self._bank.take(key)) is not None:
-            addendum = addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
-            found = addendum if addendum is not None and _is_grounded(addendum, coached) else None
-        if key is None or self._bank.peek(key) is None:
-            self._want(clip_from(take.tags))
+        clip, take, found = clip_from(coached.take.tags), coached.take, None
+        tip_class = class_of(coached.evaluation)
+        if tip_class is not None:
+            self._latest, key = tip_class, key_for(clip, tip_class, self._model)
+            while found is None and (tip := self._bank.take(key)) is not None:
+                addendum = addendum_from_tip(tip, take.session, clip_id=take.clip_id, latency_ms=latency_ms)
+                found = addendum if addendum is not None and _is_grounded(addendum, coached) else None
+        if any(self._bank.peek(key_for(clip, one, self._model)) is None for one in TipClass):
+            self._want(clip)
         self._news.set()  # what was used up is to be saved
         return found
-
-    def _key(self, coached: Coached) -> TipKey | None:
-        tip_class = class_of(coached.evaluation)
-        return None if tip_class is None else key_for(clip_from(coached.take.tags), tip_class, self._model)
 
     def bundle_appeared(self, bundle: Path) -> None:
         """A clip is there to be played: its tips are wanted before its take ends."""
