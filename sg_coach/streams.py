@@ -27,6 +27,12 @@ def open_streams(errors: str) -> None:
             stream.reconfigure(encoding="utf-8", errors=errors)
 
 
+def lost_or(error: BaseException) -> BaseException:
+    """Return `error`, or why output cannot be written if that is where it came from: a failed print names no file."""
+    lost = lost_output()
+    return lost if lost is not None and isinstance(error, OSError) and error.filename is None else error
+
+
 def lost_output() -> OSError | None:
     """Write what waits for stdout; return why it cannot be written, or None.
 

@@ -23,8 +23,8 @@ from .fs import read_bytes, run_blocking
 from .models import AiReply, AiState, CoachRequest, TipSource, Usage
 from .ports import AiCoach, Clock, Gate
 from .prices import cost_usd
+from .queue_folders import USAGE_FILE
 
-USAGE_FILE: Final = "usage.json"
 MAX_USAGE_BYTES: Final = 256 * 1024
 KEPT_DAYS: Final = 31
 LIVE_SHARE: Final = 0.5

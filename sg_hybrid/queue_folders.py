@@ -41,7 +41,12 @@ _log = structlog.get_logger(__name__)
 
 FOLDERS: Final = (PENDING, CLAIMED, APPLIED, CONTEXT, REJECTED)
 
-_OWN: Final = frozenset({*FOLDERS, "prepared", "worker.lock", "control.json", "usage.json"})
+PREPARED: Final = "prepared"
+LOCK_FILE: Final = "worker.lock"
+CONTROL_FILE: Final = "control.json"
+USAGE_FILE: Final = "usage.json"
+
+_OWN: Final = frozenset({*FOLDERS, PREPARED, LOCK_FILE, CONTROL_FILE, USAGE_FILE})
 """What tells a queue from any other folder."""
 
 

@@ -15,9 +15,7 @@ from sg_coach.files import PRIVATE, Folder
 from sg_coach.jsontext import parse_json_object, to_json_bytes
 
 from .errors import QueueHeld
-from .queue_folders import open_root
-
-LOCK_FILE: Final = "worker.lock"
+from .queue_folders import LOCK_FILE, open_root
 
 _MAX_BYTES: Final = 64 * 1024
 _TRIES: Final = 5

@@ -19,10 +19,9 @@ from sg_coach.jsontext import parse_json_object, to_json_bytes
 from sg_coach.timestamps import utc_text
 
 from .models import AiState
-from .queue_folders import open_root
+from .queue_folders import CONTROL_FILE, open_root
 from .settings import Settings
 
-CONTROL_FILE: Final = "control.json"
 MAX_CONTROL_BYTES: Final = 4096
 
 Mode = Literal["on", "off", "auto"]

@@ -28,8 +28,8 @@ from .fs import run_blocking
 from .models import MODEL_ID_PATTERN
 from .ports import Clock
 from .prepared import SLOTS_OF, PreparedTip, TipClass, TipKey, check_template
+from .queue_folders import PREPARED
 
-PREPARED: Final = "prepared"
 MAX_TIP_BYTES: Final = 4096
 MAX_TIPS: Final = 4096
 """So many tips are kept at most; of more, the oldest goes."""

@@ -40,9 +40,13 @@ _log = structlog.get_logger(__name__)
 class Life:
     """How far the end has come."""
 
-    stopping: bool = False
     stop_asked: anyio.Event = field(default_factory=anyio.Event)
     hurry: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was asked for, or has come."""
+        return self.stop_asked.is_set()
 
     def stop(self) -> None:
         """Ask for a clean end; asked twice, hurry."""
@@ -52,7 +56,6 @@ class Life:
 
     def begin_to_end(self) -> None:
         """The end has come, whether or not it was asked for."""
-        self.stopping = True
         self.stop_asked.set()
 
 

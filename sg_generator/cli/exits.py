@@ -17,7 +17,7 @@ from enum import IntEnum
 
 import typer
 
-from sg_coach.streams import lost_output
+from sg_coach.streams import lost_or, lost_output
 from sg_coach.untrusted import shown
 
 
@@ -48,10 +48,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
         lost_output()
         return Exit.FAILED
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the boundary of the program
-        cause = _cause(error)
-        lost = lost_output()
-        if lost is not None and isinstance(cause, OSError) and cause.filename is None:  # a print of the command failed
-            cause = lost
+        cause = lost_or(_cause(error))
         code, line = explained(cause)
         if line is None:
             traceback.print_exception(cause)

@@ -42,7 +42,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
 
     A bug of ours is said with its traceback, so that it can be reported. SystemExit goes through.
     """
-    from sg_coach.streams import lost_output
+    from sg_coach.streams import lost_or, lost_output
 
     try:
         code = command()
@@ -52,10 +52,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
         lost_output()
         return Exit.FAILED
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the boundary of the program
-        cause = _cause(error)
-        lost = lost_output()
-        if lost is not None and isinstance(cause, OSError) and cause.filename is None:  # a print of the command failed
-            cause = lost
+        cause = lost_or(_cause(error))
         code, line = explained(cause)
         if line is None:
             say("".join(traceback.format_exception(cause)).rstrip(), keep_lines=True)

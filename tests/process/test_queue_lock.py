@@ -17,8 +17,9 @@ import pytest
 from sg_coach.errors import UnsafePath
 from sg_hybrid.compose import HybridWorker
 from sg_hybrid.errors import QueueHeld
+from sg_hybrid.queue_folders import LOCK_FILE
 from sg_hybrid.queue_guard import QueueGuard
-from sg_hybrid.queue_lock import LOCK_FILE, QueueLock, holder
+from sg_hybrid.queue_lock import QueueLock, holder
 from sg_hybrid.settings import load_settings
 
 INFO = {"pid": 4711, "host": "guitar", "since_utc": "2026-02-04T12:34:56.789Z", "bundle_roots": ["/music"]}

@@ -11,8 +11,9 @@ import pytest
 
 from sg_coach.errors import InvalidInput, UnsafePath
 from sg_coach.files import Folder
+from sg_hybrid.queue_folders import CONTROL_FILE
 from sg_hybrid.settings import Settings
-from sg_hybrid.switch import CONTROL_FILE, Mode, Switch, read_mode, set_mode
+from sg_hybrid.switch import Mode, Switch, read_mode, set_mode
 
 NOW = datetime(2026, 2, 4, 12, 34, 56, 789000, tzinfo=UTC)
 
